@@ -22,6 +22,7 @@ export function formatDuration(seconds: number): string {
   if (!Number.isSafeInteger(seconds) || seconds < 0) {
     throw new InvalidDurationError(`${seconds} is not a duration: use a whole number of seconds, 0 or more`);
   }
-  const unit = (["w", "d", "h", "m", "s"] as const).find((u) => seconds > 0 && seconds % UNITS[u] === 0) ?? "s";
+  const unit =
+    (["w", "d", "h", "m", "s"] as const).find((u) => seconds > 0 && seconds % UNITS[u] === 0) ?? "s";
   return `${seconds / UNITS[unit]}${unit}`;
 }

@@ -1,0 +1,109 @@
+import { z } from "zod";
+import { isJobFileName } from "./file-names.js";
+import { isJobId } from "./identity.js";
+import type { JobId, TenantId } from "./identity.js";
+import type { JsonValue } from "./json-value.js";
+import { byteCountSchema, problemsOf, tenantIdSchema, versionProblem } from "./schemas.js";
+import { JOB_STATES } from "./states.js";
+import type { JobState } from "./states.js";
+
+/** The largest `metadata.json` that is written or read, in bytes. */
+export const MAXIMUM_RECORD_BYTES = 1024 * 1024;
+
+export interface FileRecord {
+  readonly bytes: number;
+  /** Lower-case hexadecimal. */
+  readonly sha256: string;
+}
+
+/** Where a job runs: the volume's name and the pod that holds the lease. */
+export interface JobOwner {
+  readonly volume: string;
+  readonly node: string;
+  readonly namespace: string;
+  readonly pod: string;
+}
+
+/** What `metadata.json` holds, version 1. The worker that owns the job is its only writer. */
+export interface JobRecord {
+  readonly version: 1;
+  readonly tenantId: TenantId;
+  readonly jobId: JobId;
+  readonly state: JobState;
+  /** 1 at creation, one more at every change that the catalogue must learn of: a replayed older one is recognised. */
+  readonly revision: number;
+  /** ISO 8601 by the worker's clock, for people: ages are measured by the database's clock. */
+  readonly createdAt: string;
+  /** As {@link createdAt}. */
+  readonly stateChangedAt: string;
+  readonly owner: JobOwner;
+  readonly expectedBytes?: number;
+  /** The files directly in the job's directory as they were at the last change of state. */
+  readonly files: Readonly<Record<string, FileRecord>>;
+  /** Sanitised before they came here. */
+  readonly attributes: Readonly<Record<string, JsonValue>>;
+  /** The reason is sanitised. */
+  readonly failure?: { readonly reason: string };
+  readonly staged?: { readonly bucket: string; readonly prefix: string; readonly at: string };
+}
+
+/** A `metadata.json` that can't be relied on: all that is wrong with it, never its values. */
+export class InvalidRecordError extends Error {
+  override readonly name = "InvalidRecordError";
+}
+
+const name = z.string().min(1).max(253);
+
+const recordSchema: z.ZodType<JobRecord> = z.object({
+  version: z.literal(1),
+  tenantId: tenantIdSchema,
+  jobId: z.custom<JobId>(isJobId, { error: "must be a lower-case UUID of version 7" }),
+  state: z.enum(JOB_STATES),
+  revision: z.int().min(1).max(2_147_483_647),
+  createdAt: z.iso.datetime(),
+  stateChangedAt: z.iso.datetime(),
+  owner: z.object({ volume: name, node: name, namespace: name, pod: name }),
+  expectedBytes: byteCountSchema.exactOptional(),
+  files: z.record(
+    z.string().refine(isJobFileName, { error: "is not a file name of a job" }),
+    z.object({ bytes: byteCountSchema, sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  ),
+  attributes: z.record(z.string(), z.json()) as unknown as z.ZodType<Record<string, JsonValue>>,
+  failure: z.object({ reason: z.string() }).exactOptional(),
+  staged: z.object({ bucket: z.string(), prefix: z.string(), at: z.iso.datetime() }).exactOptional(),
+});
+
+/** Reads a record of version 1. Throws {@link InvalidRecordError} with all problems at once. */
+export function parseJobRecord(text: string): JobRecord {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAXIMUM_RECORD_BYTES) throw tooLarge(bytes);
+  try {
+    const value: unknown = JSON.parse(text);
+    const problem = versionProblem(value, "version", 1);
+    if (problem) throw new InvalidRecordError(`the job record can't be read: ${problem}`);
+    const result = recordSchema.safeParse(value);
+    if (!result.success) {
+      throw new InvalidRecordError(`the job record is not valid:\n${problemsOf(result.error)}`);
+    }
+    return result.data;
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new InvalidRecordError("the job record is not JSON");
+    // Nesting deep enough to exhaust the stack is someone's attempt, not a record.
+    if (error instanceof RangeError) throw new InvalidRecordError("the job record is nested too deeply");
+    throw error;
+  }
+}
+
+/** The record as `metadata.json` holds it. Throws {@link InvalidRecordError} when it would be too large. */
+export function serializeJobRecord(record: JobRecord): string {
+  const text = `${JSON.stringify(record, null, 2)}\n`;
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAXIMUM_RECORD_BYTES) throw tooLarge(bytes);
+  return text;
+}
+
+function tooLarge(bytes: number): InvalidRecordError {
+  return new InvalidRecordError(
+    `the job record has ${bytes} bytes; at most ${MAXIMUM_RECORD_BYTES} are allowed: keep large data in files of the job`,
+  );
+}

@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { isTenantId } from "./identity.js";
+import type { TenantId } from "./identity.js";
+
+/** What more than one of the contract's documents says in the same way. */
+
+export const tenantIdSchema = z.custom<TenantId>(isTenantId, {
+  error: "must be 1 to 40 lower-case letters, digits and hyphens, with a letter or digit at both ends",
+});
+
+export const byteCountSchema = z.int().nonnegative();
+export const secondsSchema = z.int().nonnegative();
+
+export const retentionSchema = z.strictObject({
+  /** After upload. All of these are seconds since the job came into its state. */
+  uploadedSeconds: secondsSchema,
+  /** Completed but not uploaded: what then happens is `completedAction`. */
+  completedSeconds: secondsSchema,
+  failedSeconds: secondsSchema,
+  /** Since the last heartbeat. */
+  abandonedSeconds: secondsSchema,
+  /** What lies in the trash without an intent. */
+  trashSeconds: secondsSchema,
+  stagedSeconds: secondsSchema,
+  orphanedSeconds: secondsSchema,
+  completedAction: z.enum(["tier", "delete", "keep"]),
+});
+export type Retention = z.infer<typeof retentionSchema>;
+
+export const catalogueAddressSchema = z.strictObject({
+  host: z.string().min(1),
+  port: z.int().min(1).max(65_535),
+  database: z.string().min(1),
+  tls: z.boolean(),
+});
+export type CatalogueAddress = z.infer<typeof catalogueAddressSchema>;
+
+export const objectStorageSettingsSchema = z.strictObject({
+  /** Null for AWS itself. */
+  endpoint: z.url({ protocol: /^https?$/ }).nullable(),
+  region: z.string().min(1),
+  bucket: z.string().min(3).max(63),
+  forcePathStyle: z.boolean(),
+});
+export type ObjectStorageSettings = z.infer<typeof objectStorageSettingsSchema>;
+
+/** Every problem as `path: what is wrong`, one per line, without the values: they may be secrets. */
+export function problemsOf(error: z.ZodError): string {
+  return error.issues.map((i) => `  ${i.path.map(String).join(".") || "(whole)"}: ${i.message}`).join("\n");
+}
+
+/** Why `value` can't be read by a program that knows only `version`; undefined when it can. */
+export function versionProblem(value: unknown, field: string, version: number): string | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return "it is not a JSON object";
+  const found = (value as Record<string, unknown>)[field];
+  if (found === version) return undefined;
+  if (found === undefined) return `it has no ${field}; this program reads ${field} ${version}`;
+  return `it has ${field} ${JSON.stringify(found)}, and this program reads only ${version}: use releases that match`;
+}

@@ -1,0 +1,80 @@
+import { z } from "zod";
+import {
+  byteCountSchema,
+  catalogueAddressSchema,
+  objectStorageSettingsSchema,
+  problemsOf,
+  retentionSchema,
+  secondsSchema,
+  tenantIdSchema,
+  versionProblem,
+} from "./schemas.js";
+
+/** Where the ConfigMap with the contract is mounted in a worker's pod. */
+export const CONTRACT_FILE = "/etc/video-storage/contract.json";
+/** Holds the files `username` and `password`. */
+export const CATALOGUE_CREDENTIALS_DIRECTORY = "/run/secrets/catalogue";
+/** Holds the files `accessKeyId` and `secretAccessKey`. */
+export const OBJECT_STORAGE_CREDENTIALS_DIRECTORY = "/run/secrets/object-storage";
+
+const name = z.string().min(1).max(253);
+
+// Unknown fields are ignored: a later release may add some without breaking workers already built.
+const contractSchema = z.object({
+  contractVersion: z.literal(1),
+  environment: name,
+  layout: z.object({
+    mountPath: z.string().startsWith("/"),
+    sourceFile: name,
+    metadataFile: name,
+    logsDirectory: name,
+  }),
+  namespace: name,
+  storageClass: name,
+  /** The group id by which the upload process reads every job. */
+  uploadGroup: z.int().min(1),
+  slotsPerNode: z.int().min(1),
+  slots: z.array(
+    z.object({
+      /** The volume's name, for example `node-0-slot-0`. */
+      name,
+      node: name,
+      claim: name,
+      runAsUser: z.int().min(1),
+      capacityBytes: byteCountSchema,
+    }),
+  ),
+  tenants: z.array(
+    z.object({ id: tenantIdSchema, catalogueSecret: name, objectStorageSecret: name.nullable() }),
+  ),
+  uploader: z.object({ serviceAccount: name, catalogueSecret: name, objectStorageSecret: name.nullable() }),
+  worker: z.object({ serviceAccount: name }),
+  catalogue: catalogueAddressSchema,
+  objectStorage: objectStorageSettingsSchema.nullable(),
+  retention: retentionSchema,
+  heartbeatSeconds: z.int().min(1),
+  heartbeatTimeoutSeconds: secondsSchema,
+  /** Kept free on a volume beyond what a job says it needs. */
+  reserveBytes: byteCountSchema,
+  cleanup: z.object({ schedule: z.string().min(1), cronJobs: z.array(name) }),
+  antivirus: z.object({ excludePaths: z.array(z.string()) }),
+});
+
+/** What the stack promises to workers, version 1: its outputs and the ConfigMap say the same. */
+export type StackContract = z.infer<typeof contractSchema>;
+
+/** A contract that can't be relied on: all that is wrong with it. */
+export class InvalidContractError extends Error {
+  override readonly name = "InvalidContractError";
+}
+
+/** Reads a contract of version 1. Throws {@link InvalidContractError} with all problems at once. */
+export function parseStackContract(value: unknown): StackContract {
+  const problem = versionProblem(value, "contractVersion", 1);
+  if (problem) throw new InvalidContractError(`the stack's contract can't be read: ${problem}`);
+  const result = contractSchema.safeParse(value);
+  if (!result.success) {
+    throw new InvalidContractError(`the stack's contract is not valid:\n${problemsOf(result.error)}`);
+  }
+  return result.data;
+}
