@@ -1,0 +1,96 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { must, run } from "../command.js";
+import { Failure } from "../failure.js";
+import { fingerprint } from "../paths.js";
+import type { Sandbox } from "./sandbox.js";
+
+/**
+ * The environment's own addresses: a /16 that exists only between this machine and the sandbox. The
+ * sandbox has no default route, so nothing in it can reach anything else.
+ */
+export interface Network {
+  readonly bridge: string;
+  /** This machine, as the sandbox sees it. */
+  readonly hostAddress: string;
+  /** The node: API server, Postgres and Prometheus listen here. */
+  readonly nodeAddress: string;
+  readonly podRange: string;
+  readonly serviceRange: string;
+  readonly range: string;
+}
+
+const FIRST_CHOICE = 231;
+const LAST_CHOICE = 250;
+
+export function networkOf(stateDirectory: string, second: number): Network {
+  return {
+    bridge: `vs${fingerprint(stateDirectory).slice(0, 10)}`,
+    hostAddress: `10.${second}.0.1`,
+    nodeAddress: `10.${second}.0.2`,
+    podRange: `10.${second}.16.0/24`,
+    serviceRange: `10.${second}.32.0/20`,
+    range: `10.${second}.0.0/16`,
+  };
+}
+
+/** The environment's network; chosen once, where no route of this machine leads, and then kept. */
+export async function chooseNetwork(stateDirectory: string): Promise<Network> {
+  const file = join(stateDirectory, "network.json");
+  const kept = await readFile(file, "utf8").catch(() => undefined);
+  const bridge = networkOf(stateDirectory, 0).bridge;
+  const taken = await routedSecondOctets(bridge);
+  if (kept) {
+    const second = Number(JSON.parse(kept).second);
+    if (!taken.has(second)) return networkOf(stateDirectory, second);
+  }
+  for (let second = FIRST_CHOICE; second <= LAST_CHOICE; second++) {
+    if (taken.has(second)) continue;
+    await mkdir(stateDirectory, { recursive: true });
+    await writeFile(file, `${JSON.stringify({ second })}\n`);
+    return networkOf(stateDirectory, second);
+  }
+  throw new Failure(
+    `Every range from 10.${FIRST_CHOICE}.0.0/16 to 10.${LAST_CHOICE}.0.0/16 is routed elsewhere on this machine.`,
+    "Free one of them (ip route), or use a cluster that you have: npm start -- --context NAME.",
+  );
+}
+
+async function routedSecondOctets(except: string): Promise<Set<number>> {
+  const routes = JSON.parse(await must("ip", ["-json", "-4", "route"])) as { dst: string; dev?: string }[];
+  const taken = new Set<number>();
+  for (const { dst, dev } of routes) {
+    const match = /^10\.(\d+)\.\d+\.\d+(?:\/(\d+))?$/.exec(dst);
+    if (!match || dev === except) continue;
+    const width = 2 ** Math.max(0, 16 - Number(match[2] ?? 32));
+    for (let i = 0; i < width; i++) taken.add(Number(match[1]) + i);
+  }
+  return taken;
+}
+
+/** Joins the sandbox to this machine. Doing it again changes nothing. */
+export async function connectNetwork(network: Network, sandbox: Sandbox): Promise<void> {
+  const { bridge, hostAddress, nodeAddress } = network;
+  const inside = `${bridge}n`;
+  if ((await run("ip", ["link", "show", bridge])).code !== 0) await must("ip", ["link", "add", bridge, "type", "bridge"]);
+  await must("ip", ["address", "replace", `${hostAddress}/24`, "dev", bridge]);
+  await must("ip", ["link", "set", bridge, "up"]);
+  if ((await sandbox.run("ip", ["link", "show", "eth0"])).code !== 0) {
+    await run("ip", ["link", "delete", inside]);
+    await must("ip", ["link", "add", inside, "type", "veth", "peer", "name", "eth0", "netns", String(sandbox.pid)]);
+  }
+  await must("ip", ["link", "set", inside, "master", bridge, "up"]);
+  await sandbox.must("ip", ["address", "replace", `${nodeAddress}/24`, "dev", "eth0"]);
+  await sandbox.must("ip", ["link", "set", "eth0", "up"]);
+  await sandbox.must("sh", ["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+  for (const range of [network.podRange, network.serviceRange]) {
+    await must("ip", ["route", "replace", range, "via", nodeAddress, "dev", bridge]);
+  }
+}
+
+/** Removes what {@link connectNetwork} made on this machine. */
+export async function disconnectNetwork(stateDirectory: string): Promise<void> {
+  const { bridge } = networkOf(stateDirectory, 0);
+  if ((await run("ip", ["link", "show", bridge])).code === 0) await must("ip", ["link", "delete", bridge]);
+}

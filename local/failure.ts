@@ -1,0 +1,11 @@
+/** A failure that its reader can mend: printed without a stack trace. */
+export class Failure extends Error {
+  override readonly name = "Failure";
+  constructor(
+    message: string,
+    /** What to do next, one sentence or command. */
+    readonly remedy: string,
+  ) {
+    super(message);
+  }
+}
