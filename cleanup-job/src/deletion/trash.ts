@@ -1,0 +1,73 @@
+import { lstat, mkdir, readdir, rename } from "node:fs/promises";
+import { isJobId } from "@video-storage/contract/identity";
+import type { JobId } from "@video-storage/contract/identity";
+import { TRASH_DIRECTORY } from "@video-storage/contract/layout";
+import { childPath, openChild } from "./handles.js";
+import type { Directory } from "./handles.js";
+
+/** The volume's private directory for what is being deleted; made if it isn't there. */
+export async function openTrash(root: Directory): Promise<Directory> {
+  await mkdir(childPath(root.fd, TRASH_DIRECTORY), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  const trash = await openChild(root, TRASH_DIRECTORY);
+  if (typeof trash !== "string") return trash;
+  throw new Error(
+    `${TRASH_DIRECTORY} at the root of the volume is not usable (${trash}): it must be a directory of the sweep's own user on the volume itself`,
+  );
+}
+
+/** What one sweep finds in the trash. */
+export interface TrashListing {
+  readonly jobs: readonly JobId[];
+  /** Names that are no job's; never touched. */
+  readonly foreign: readonly Buffer[];
+}
+
+export async function listTrash(trash: Directory): Promise<TrashListing> {
+  const names = await readdir(`/proc/self/fd/${trash.fd}`, { encoding: "buffer" });
+  const jobs: JobId[] = [];
+  const foreign: Buffer[] = [];
+  for (const name of names) {
+    const text = name.toString("latin1");
+    if (isJobId(text)) jobs.push(text);
+    else foreign.push(name);
+  }
+  return { jobs: jobs.sort(), foreign };
+}
+
+/** The directory that was looked at is not the one that its name leads to now. */
+export class ExchangedDirectoryError extends Error {
+  override readonly name = "ExchangedDirectoryError";
+}
+
+/**
+ * Moves a job's directory into the trash, which makes it invisible to everybody in one step.
+ *
+ * `looked` is the open directory that was decided upon; throws {@link ExchangedDirectoryError}, with
+ * everything where it was, when the name leads elsewhere by now.
+ */
+export async function moveToTrash(
+  root: Directory,
+  trash: Directory,
+  jobId: JobId,
+  looked: Directory,
+): Promise<void> {
+  await mustBe(root, jobId, looked);
+  await rename(childPath(root.fd, jobId), childPath(trash.fd, jobId));
+  try {
+    await mustBe(trash, jobId, looked);
+  } catch (error) {
+    // Exchanged between the two looks: it was never decided that this should go.
+    await rename(childPath(trash.fd, jobId), childPath(root.fd, jobId));
+    throw error;
+  }
+}
+
+async function mustBe(parent: Directory, jobId: JobId, looked: Directory): Promise<void> {
+  const { ino, dev } = await lstat(childPath(parent.fd, jobId), { bigint: true });
+  if (ino === looked.ino && dev === looked.dev) return;
+  throw new ExchangedDirectoryError(
+    `${jobId} is not the directory that was looked at a moment ago: it was exchanged, so it stays`,
+  );
+}
