@@ -1,0 +1,51 @@
+/** The catalogue can't be asked now; the same call may succeed later. */
+export class CatalogueUnavailableError extends Error {
+  override readonly name = "CatalogueUnavailableError";
+}
+
+/** The catalogue answered and refused: a wrong login, another tenant's job, a change that is not the caller's to make. */
+export class CatalogueRefusedError extends Error {
+  override readonly name = "CatalogueRefusedError";
+}
+
+const NETWORK_CODES = new Set([
+  ...[
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ECONNABORTED",
+    "EPIPE",
+    "ETIMEDOUT",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "EAI_FAIL",
+  ],
+  ...["EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENETDOWN", "ENOENT"],
+]);
+// https://www.postgresql.org/docs/current/errcodes-appendix.html: connection trouble, out of resources,
+// shutting down or starting, statement or lock time-out, failed over to a read-only server, deadlock.
+const UNAVAILABLE_STATES = /^(08...|53...|57P0[1-5]|57014|55P03|25006|40001|40P01)$/;
+const REFUSED_STATES = /^(28...|42501|23505|23514|3D000)$/;
+// pg gives these no code.
+const UNAVAILABLE_MESSAGES =
+  /timeout exceeded when trying to connect|connection terminated|timeout expired|query read timeout|client has encountered a connection error|cannot use a pool after|client was closed/i;
+
+/** The error as one of the two above; anything else (a defect) as it came. */
+export function translated(error: unknown, where: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const codes = [error, ...(error instanceof AggregateError ? (error.errors as unknown[]) : [])]
+    .map((e) => (e as { code?: unknown }).code)
+    .filter((c) => typeof c === "string");
+  if (codes.some((c) => REFUSED_STATES.test(c))) {
+    return new CatalogueRefusedError(`the catalogue at ${where} refused: ${error.message}`, { cause: error });
+  }
+  if (
+    codes.some((c) => NETWORK_CODES.has(c) || UNAVAILABLE_STATES.test(c)) ||
+    UNAVAILABLE_MESSAGES.test(error.message)
+  ) {
+    return new CatalogueUnavailableError(
+      `the catalogue at ${where} can't be reached now (${error.message || codes.join(", ")}): is Postgres running, and may this pod connect to it?`,
+      { cause: error },
+    );
+  }
+  return error;
+}

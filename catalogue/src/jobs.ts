@@ -1,0 +1,115 @@
+import type { JobIdentity } from "@video-storage/contract/identity";
+import type { JobRecord } from "@video-storage/contract/job-record";
+import { isFinished } from "@video-storage/contract/states";
+import type { Queryable } from "./connection.js";
+
+/**
+ * Tells the catalogue what a record says. Safe to repeat: a revision that it already has, or an older one,
+ * changes nothing, and neither does a state that the job can't come into from the one it is in.
+ */
+export async function reportJob(
+  catalogue: Queryable,
+  record: JobRecord,
+): Promise<"registered" | "updated" | "unchanged"> {
+  const { tenantId, jobId, state, revision, owner } = record;
+  const bytes = isFinished(state) ? totalBytes(record) : null;
+  // Two statements: ON CONFLICT DO UPDATE raises an error for a row that the caller may read but not change.
+  const added = await catalogue.query(
+    `INSERT INTO storage.jobs
+       (tenant_id, job_id, state, revision, volume, node, namespace, pod, expected_bytes, bytes)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+     ON CONFLICT (tenant_id, job_id) DO NOTHING RETURNING 1`,
+    [
+      ...[tenantId, jobId, state, revision, owner.volume, owner.node, owner.namespace, owner.pod],
+      ...[record.expectedBytes ?? null, bytes],
+    ],
+  );
+  if (added.length > 0) return "registered";
+  const changed = await catalogue.query(
+    `UPDATE storage.jobs SET state = $3, revision = $4, bytes = coalesce($5, bytes), heartbeat_at = now()
+     WHERE tenant_id = $1 AND job_id = $2 AND revision < $4 AND (state = $3 OR storage.can_become(state, $3))
+     RETURNING 1`,
+    [tenantId, jobId, state, revision, bytes],
+  );
+  return changed.length > 0 ? "updated" : "unchanged";
+}
+
+/** Notes that the job's worker lives, by the database's clock. False when no active job of that name is known. */
+export async function heartbeat(catalogue: Queryable, { tenantId, jobId }: JobIdentity): Promise<boolean> {
+  const rows = await catalogue.query(
+    `UPDATE storage.jobs SET heartbeat_at = now()
+     WHERE tenant_id = $1 AND job_id = $2 AND state = 'active' RETURNING 1`,
+    [tenantId, jobId],
+  );
+  return rows.length > 0;
+}
+
+/** Notes that the job was read, by the database's clock. */
+export async function touch(catalogue: Queryable, { tenantId, jobId }: JobIdentity): Promise<void> {
+  await catalogue.query(
+    `UPDATE storage.jobs SET last_access_at = now()
+     WHERE tenant_id = $1 AND job_id = $2 AND state IN ('completed', 'uploaded')`,
+    [tenantId, jobId],
+  );
+}
+
+/** Completed to uploaded, for the uploader's login. False when it was uploaded already; undefined when it is neither. */
+export async function markUploaded(
+  catalogue: Queryable,
+  { tenantId, jobId }: JobIdentity,
+): Promise<boolean | undefined> {
+  const changed = await catalogue.query(
+    `UPDATE storage.jobs SET state = 'uploaded', last_access_at = now()
+     WHERE tenant_id = $1 AND job_id = $2 AND state = 'completed' RETURNING 1`,
+    [tenantId, jobId],
+  );
+  if (changed.length > 0) return true;
+  const found = await catalogue.query(
+    `SELECT 1 FROM storage.jobs WHERE tenant_id = $1 AND job_id = $2 AND state = 'uploaded'`,
+    [tenantId, jobId],
+  );
+  return found.length > 0 ? false : undefined;
+}
+
+export interface StoredObject {
+  readonly bucket: string;
+  readonly objectKey: string;
+  readonly bytes: number;
+  /** Lower-case hexadecimal, of the whole object. */
+  readonly sha256: string;
+}
+
+/** Notes an object that was written and verified. Safe to repeat. */
+export async function recordObject(
+  catalogue: Queryable,
+  { tenantId, jobId }: JobIdentity,
+  object: StoredObject,
+): Promise<void> {
+  await catalogue.query(
+    `INSERT INTO storage.objects (tenant_id, job_id, bucket, object_key, bytes, sha256)
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+    [tenantId, jobId, object.bucket, object.objectKey, object.bytes, object.sha256],
+  );
+}
+
+/** The job's objects that were not removed, by key. */
+export async function objectsOf(
+  catalogue: Queryable,
+  { tenantId, jobId }: JobIdentity,
+): Promise<StoredObject[]> {
+  return catalogue.query<StoredObject & Record<string, unknown>>(
+    `SELECT bucket, object_key AS "objectKey", bytes, sha256 FROM storage.objects
+     WHERE tenant_id = $1 AND job_id = $2 AND removed_at IS NULL ORDER BY object_key`,
+    [tenantId, jobId],
+  );
+}
+
+/** The tenant that this login is bound to; null for logins that are not a tenant's. */
+export async function tenantOfLogin(catalogue: Queryable): Promise<string | null> {
+  const [row] = await catalogue.query<{ tenant: string | null }>(`SELECT storage.current_tenant() AS tenant`);
+  return row!.tenant;
+}
+
+function totalBytes(record: JobRecord): number {
+  return Object.values(record.files).reduce((sum, file) => sum + file.bytes, 0);
+}

