@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { DebianPrograms } from "../build/debian-packages.js";
@@ -10,7 +10,7 @@ import { Failure } from "../failure.js";
 import type { Report } from "../progress.js";
 import { CertificateAuthority } from "./certificates.js";
 import type { Network } from "./network.js";
-import { controlGroup } from "./sandbox.js";
+import { controlGroup, processesOf } from "./sandbox.js";
 import type { Launched, Sandbox } from "./sandbox.js";
 
 /** The one node's name, as Kubernetes knows it. */
@@ -18,6 +18,10 @@ export const NODE_NAME = "node-0";
 
 /** The image that holds a pod's namespaces open; built from the distribution's busybox. */
 export const PAUSE_IMAGE = "localhost/video-storage/pause:1";
+
+/** Asks a server that listens inside the sandbox only; run by Node.js there. */
+const FETCH =
+  "fetch(process.argv[1], { signal: AbortSignal.timeout(2000) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))";
 
 /** What the parts of the environment are made from. */
 export interface Parts {
@@ -80,12 +84,12 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
   const answers = (path: string) => (): Promise<boolean> =>
     httpsAnswers(`${server}${path}`, { ca: authority.certificate, cert: adminPair.certificate, key: adminPair.key });
   const answersInside = (url: string) => async (): Promise<boolean> =>
-    (await sandbox.run(join(kubernetes), ["kubectl", "--server", url, "get", "--raw", "/healthz"])).code === 0;
+    (await sandbox.run(process.execPath, ["-e", FETCH, url])).code === 0;
   const start = (name: string, args: readonly string[], env?: NodeJS.ProcessEnv): Launched =>
     sandbox.launch(name, kubernetes, [name, ...args], env);
 
   report("etcd");
-  await ensureAnswering("etcd", answersInside("http://127.0.0.1:2381"), () =>
+  await ensureAnswering(sandbox, "etcd", answersInside("http://127.0.0.1:2381/health"), () =>
     sandbox.launch("etcd", join(programs["runtime"]!, "etcd"), [
       `--data-dir=${join(state, "etcd")}`,
       "--listen-client-urls=http://127.0.0.1:2379",
@@ -109,7 +113,7 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
     groups: ["system:masters"],
   });
   const accounts = await authority.issue("service-accounts", { name: "service-accounts" });
-  await ensureAnswering("kube-apiserver", answers("/readyz"), () =>
+  await ensureAnswering(sandbox, "kube-apiserver", answers("/readyz"), () =>
     start("kube-apiserver", [
       "--etcd-servers=http://127.0.0.1:2379",
       `--advertise-address=${nodeAddress}`,
@@ -154,7 +158,7 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
   await writeFile(join(state, "containerd.toml"), await containerdConfiguration(parts));
   await writeNetworkConfiguration(parts);
   const containerdEnv = { ...tools, PATH: `${programs["runtime"]}:${tools.PATH}` };
-  await ensureAnswering("containerd", async () => (await sandbox.run(join(programs["runtime"]!, "ctr"), ["version"])).code === 0, () =>
+  await ensureAnswering(sandbox, "containerd", async () => (await sandbox.run(join(programs["runtime"]!, "ctr"), ["version"])).code === 0, () =>
     sandbox.launch("containerd", join(programs["runtime"]!, "containerd"), ["--config", join(state, "containerd.toml")], containerdEnv),
   );
 
@@ -162,7 +166,7 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
   const node = await kubeconfig("kubelet", `system:node:${NODE_NAME}`, ["system:nodes"]);
   const configuration = kubeletConfiguration(parts, authority.certificateFile);
   await writeFile(join(state, "kubelet.json"), `${JSON.stringify(configuration, null, 2)}\n`);
-  await ensureAnswering("kubelet", answersInside("http://127.0.0.1:10248"), () =>
+  await ensureAnswering(sandbox, "kubelet", answersInside("http://127.0.0.1:10248/healthz"), () =>
     start(
       "kubelet",
       [
@@ -289,34 +293,45 @@ function proxyConfiguration(kubeconfig: string, network: Network): object {
   };
 }
 
-/** Starts a program unless it answers, then waits until it does or has ended. */
+/**
+ * Waits until a program answers; starts it first unless it runs already, which it may without answering
+ * when an earlier start was cut short.
+ */
 export async function ensureAnswering(
+  sandbox: Sandbox,
   name: string,
   answers: () => Promise<boolean>,
   start: () => Launched,
   seconds = 90,
 ): Promise<void> {
   if (await answers()) return;
-  const launched = start();
+  const launched = (await isRunning(sandbox, name)) ? undefined : start();
   const deadline = Date.now() + seconds * 1000;
-  while (Date.now() < deadline && !launched.ended()) {
+  while (Date.now() < deadline && !launched?.ended()) {
     await sleep(200);
     if (await answers()) return;
   }
-  const said = (await readFile(launched.log, "utf8").catch(() => "")).trim().split("\n").slice(-5).join("\n");
+  const log = join(sandbox.stateDirectory, "logs", `${name}.log`);
+  const said = (await readFile(log, "utf8").catch(() => "")).trim().split("\n").slice(-5).join("\n");
   throw new Failure(
-    `${name} ${launched.ended() ? "ended at its start" : `did not answer within ${seconds} s`}:\n${said}`,
-    `Its whole log: ${launched.log}. npm run destroy clears what is there for a new beginning.`,
+    `${name} ${launched?.ended() ? "ended at its start" : `did not answer within ${seconds} s`}:\n${said}`,
+    `Its whole log: ${log}. npm run destroy clears what is there for a new beginning.`,
   );
 }
 
-/** Starts a program of the Kubernetes binary unless one of that name runs in the sandbox. */
+/** Starts a program that nothing can ask, unless it runs, and sees it through its first moment. */
 async function ensureRunning(sandbox: Sandbox, name: string, start: () => Launched): Promise<void> {
-  const running = await sandbox.run("sh", ["-c", `for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; echo; done 2>/dev/null`]);
-  if (running.stdout.split("\n").some((line) => line.includes(`/kubernetes ${name} `))) return;
-  const launched = start();
-  await sleep(300);
-  if (launched.ended()) await ensureAnswering(name, async () => false, () => launched, 0);
+  let launched: Launched | undefined;
+  if (!(await isRunning(sandbox, name))) {
+    launched = start();
+    await sleep(300);
+  }
+  await ensureAnswering(sandbox, name, async () => launched?.ended() !== true, () => launched!, 1);
+}
+
+async function isRunning(sandbox: Sandbox, name: string): Promise<boolean> {
+  const processes = await processesOf(sandbox);
+  return processes.some(({ words }) => basename(words[0] ?? "") === name || words[1] === name);
 }
 
 function httpsAnswers(url: string, trust: { ca: string; cert: string; key: string }): Promise<boolean> {

