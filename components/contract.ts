@@ -1,0 +1,42 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import type { StackContract } from "@video-storage/contract/stack-contract";
+
+import { childOptions } from "./lib/child-options.js";
+import { labels } from "./lib/labels.js";
+import { CONTRACT_CONFIG_MAP } from "./lib/mounts.js";
+
+export interface ContractArgs {
+  readonly contract: StackContract;
+}
+
+/**
+ * The stack's contract as a ConfigMap in the workers' namespace; the stack's outputs carry the same fields.
+ * It should depend on all that it speaks of, so that whoever finds it finds that too.
+ */
+export class Contract extends pulumi.ComponentResource {
+  readonly configMap: pulumi.Output<string>;
+
+  constructor(name: string, args: ContractArgs, opts: pulumi.ComponentResourceOptions = {}) {
+    super("video-storage:kubernetes:Contract", name, {}, opts);
+    const configMap = new k8s.core.v1.ConfigMap(
+      `${name}-config`,
+      buildContractConfigMap(args.contract),
+      childOptions(this, opts),
+    );
+    this.configMap = configMap.metadata.name;
+    this.registerOutputs({ configMap: this.configMap });
+  }
+}
+
+export function buildContractConfigMap(contract: StackContract) {
+  return {
+    metadata: {
+      name: CONTRACT_CONFIG_MAP,
+      namespace: contract.namespace,
+      labels: labels(contract.environment, "contract"),
+    },
+    data: { "contract.json": `${JSON.stringify(contract, undefined, 2)}\n` },
+  };
+}

@@ -1,0 +1,38 @@
+import { formatSize } from "@video-storage/contract/sizes";
+
+import { SKIP_AWAIT } from "./annotations.js";
+import { labels } from "./labels.js";
+import type { Role } from "./labels.js";
+
+export interface ClaimArgs {
+  readonly environment: string;
+  readonly role: Role;
+  readonly namespace: string;
+  readonly name: string;
+  readonly storageClass: string;
+  /** The PersistentVolume that is kept for this claim. */
+  readonly volume: string;
+  readonly bytes: bigint;
+}
+
+/**
+ * A claim on one local volume. ReadWriteOnce, not ReadWriteOncePod: the cleanup job mounts the volume
+ * beside its worker, on the same node.
+ */
+export function buildClaim(args: ClaimArgs) {
+  return {
+    metadata: {
+      name: args.name,
+      namespace: args.namespace,
+      labels: labels(args.environment, args.role),
+      annotations: { ...SKIP_AWAIT },
+    },
+    spec: {
+      accessModes: ["ReadWriteOnce"],
+      volumeMode: "Filesystem",
+      storageClassName: args.storageClass,
+      volumeName: args.volume,
+      resources: { requests: { storage: formatSize(args.bytes) } },
+    },
+  };
+}

@@ -1,0 +1,165 @@
+import { labels, selectorLabels } from "./labels.js";
+import type { Role } from "./labels.js";
+
+/** Where the catalogue listens: an address, or a host name that a NetworkPolicy cannot express. */
+export interface CatalogueAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface NetworkPolicyArgs {
+  readonly environment: string;
+  /** Namespace of the workers. */
+  readonly namespace: string;
+  readonly systemNamespace: string;
+  readonly catalogue: CatalogueAddress;
+  /** CIDRs that workers may fetch videos from. */
+  readonly workerEgress: readonly string[];
+  /** Port of the S3 server in the cluster; null where there is none. */
+  readonly objectStoragePort: number | null;
+}
+
+/** Where an API server listens behind the `kubernetes` Service: policies are applied after its translation. */
+const API_SERVER_PORTS = [443, 6443];
+
+type Peer = Record<string, unknown>;
+interface Opening {
+  readonly name: string;
+  readonly namespace: string;
+  /** Pods it is for; all pods of the namespace when empty. */
+  readonly roles: readonly Role[];
+  readonly direction: "Ingress" | "Egress";
+  /** Anyone when empty. */
+  readonly peers: readonly Peer[];
+  readonly ports: readonly { readonly protocol: string; readonly port: number }[];
+}
+
+/** Nothing in or out of either namespace, and then what each role needs. */
+export function buildNetworkPolicies(args: NetworkPolicyArgs) {
+  return [
+    ...[args.namespace, args.systemNamespace].map((namespace) => ({
+      metadata: { name: "default-deny", namespace, labels: labels(args.environment, "isolation") },
+      spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"] },
+    })),
+    ...openings(args).map((opening) => buildOpening(args.environment, opening)),
+  ];
+}
+
+function openings(args: NetworkPolicyArgs): Opening[] {
+  const { namespace, systemNamespace, environment } = args;
+  const catalogue = {
+    direction: "Egress" as const,
+    peers: addressPeers(args.catalogue.host),
+    ports: [tcp(args.catalogue.port)],
+  };
+  const dns = {
+    name: "allow-dns",
+    roles: [],
+    direction: "Egress" as const,
+    peers: [namespacePeer("kube-system")],
+    ports: [tcp(53), { protocol: "UDP", port: 53 }],
+  };
+  const result: Opening[] = [
+    { ...dns, namespace },
+    { ...dns, namespace: systemNamespace },
+    { ...catalogue, name: "allow-catalogue", namespace, roles: ["worker", "uploader", "cleanup"] },
+    { ...catalogue, name: "allow-catalogue", namespace: systemNamespace, roles: ["catalogue-migrations"] },
+    {
+      name: "allow-kubernetes-api",
+      namespace,
+      roles: ["cleanup"],
+      direction: "Egress",
+      peers: [],
+      ports: API_SERVER_PORTS.map(tcp),
+    },
+  ];
+  if (args.workerEgress.length > 0) {
+    const peers = args.workerEgress.map((cidr) => ({ ipBlock: { cidr } }));
+    result.push({
+      name: "allow-video-sources",
+      namespace,
+      roles: ["worker"],
+      direction: "Egress",
+      peers,
+      ports: [],
+    });
+  }
+  if (args.objectStoragePort !== null) {
+    const ports = [tcp(args.objectStoragePort)];
+    const server = podPeer(systemNamespace, selectorLabels(environment, "object-storage"));
+    const clients: Role[] = ["worker", "uploader", "cleanup"];
+    result.push(
+      {
+        name: "allow-object-storage",
+        namespace,
+        roles: clients,
+        direction: "Egress",
+        peers: [server],
+        ports,
+      },
+      {
+        name: "allow-object-storage",
+        namespace: systemNamespace,
+        roles: ["object-storage-setup"],
+        direction: "Egress",
+        peers: [server],
+        ports,
+      },
+      {
+        name: "allow-object-storage-clients",
+        namespace: systemNamespace,
+        roles: ["object-storage"],
+        direction: "Ingress",
+        peers: [
+          ...clients.map((role) => podPeer(namespace, selectorLabels(environment, role))),
+          podPeer(systemNamespace, selectorLabels(environment, "object-storage-setup")),
+        ],
+        ports,
+      },
+    );
+  }
+  return result;
+}
+
+function buildOpening(environment: string, opening: Opening) {
+  const side = opening.direction === "Ingress" ? "from" : "to";
+  const rule = {
+    ...(opening.peers.length > 0 && { [side]: opening.peers }),
+    ...(opening.ports.length > 0 && { ports: opening.ports }),
+  };
+  return {
+    metadata: { name: opening.name, namespace: opening.namespace, labels: labels(environment, "isolation") },
+    spec: {
+      podSelector:
+        opening.roles.length === 0
+          ? {}
+          : {
+              matchLabels: { "app.kubernetes.io/instance": environment },
+              matchExpressions: [
+                { key: "app.kubernetes.io/component", operator: "In", values: [...opening.roles] },
+              ],
+            },
+      policyTypes: [opening.direction],
+      ...(opening.direction === "Ingress" ? { ingress: [rule] } : { egress: [rule] }),
+    },
+  };
+}
+
+function tcp(port: number) {
+  return { protocol: "TCP", port };
+}
+
+function namespacePeer(namespace: string): Peer {
+  return { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } } };
+}
+
+function podPeer(namespace: string, matchLabels: Record<string, string>): Peer {
+  return { ...namespacePeer(namespace), podSelector: { matchLabels } };
+}
+
+/** A host name can't be told to a NetworkPolicy, so there the port alone is opened. */
+function addressPeers(host: string): Peer[] {
+  if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) return [{ ipBlock: { cidr: `${host}/32` } }];
+  if (host.includes(":")) return [{ ipBlock: { cidr: `${host}/128` } }];
+  return [];
+}

@@ -1,0 +1,112 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import { childOptions } from "./lib/child-options.js";
+import { labels } from "./lib/labels.js";
+import type { Role } from "./lib/labels.js";
+import { buildNetworkPolicies } from "./lib/network-policies.js";
+import type { NetworkPolicyArgs } from "./lib/network-policies.js";
+
+export type TenantIsolationArgs = NetworkPolicyArgs;
+
+/** Roles that run in the workers' namespace, each under a ServiceAccount of its own name. */
+export const WORKLOAD_ROLES = ["worker", "uploader", "cleanup"] as const satisfies readonly Role[];
+
+/** Roles that run in the system namespace. */
+export const SYSTEM_ROLES = [
+  "object-storage",
+  "object-storage-setup",
+  "catalogue-migrations",
+] as const satisfies readonly Role[];
+
+/**
+ * The two namespaces, with the restricted Pod Security Standard; a ServiceAccount for each role without a
+ * token, except that the cleanup job may look whether a worker's pod still exists; and NetworkPolicies that
+ * deny what no role needs. They need a network plugin that enforces them.
+ */
+export class TenantIsolation extends pulumi.ComponentResource {
+  /** Name of the workers' namespace. */
+  readonly namespace: pulumi.Output<string>;
+  readonly systemNamespace: pulumi.Output<string>;
+
+  constructor(name: string, args: TenantIsolationArgs, opts: pulumi.ComponentResourceOptions = {}) {
+    super("video-storage:kubernetes:TenantIsolation", name, {}, opts);
+    const { environment } = args;
+
+    const workloads = new k8s.core.v1.Namespace(
+      `${name}-namespace`,
+      buildNamespace(environment, args.namespace),
+      childOptions(this, opts),
+    );
+    const system = new k8s.core.v1.Namespace(
+      `${name}-system-namespace`,
+      buildNamespace(environment, args.systemNamespace),
+      childOptions(this, opts),
+    );
+    const inside = childOptions(this, opts, { dependsOn: [workloads, system] });
+    for (const [namespace, roles] of [
+      [args.namespace, WORKLOAD_ROLES],
+      [args.systemNamespace, SYSTEM_ROLES],
+    ] as const) {
+      for (const role of roles) {
+        new k8s.core.v1.ServiceAccount(
+          `${name}-${role}`,
+          buildServiceAccount(environment, namespace, role),
+          inside,
+        );
+      }
+    }
+    const role = new k8s.rbac.v1.Role(`${name}-cleanup-role`, buildCleanupRole(args), inside);
+    new k8s.rbac.v1.RoleBinding(
+      `${name}-cleanup-binding`,
+      buildCleanupBinding(args),
+      childOptions(this, opts, { dependsOn: [role] }),
+    );
+    for (const policy of buildNetworkPolicies(args)) {
+      const { namespace, name: policyName } = policy.metadata;
+      const side = namespace === args.namespace ? "" : "system-";
+      new k8s.networking.v1.NetworkPolicy(`${name}-${side}${policyName}`, policy, inside);
+    }
+
+    this.namespace = workloads.metadata.name;
+    this.systemNamespace = system.metadata.name;
+    this.registerOutputs({ namespace: this.namespace, systemNamespace: this.systemNamespace });
+  }
+}
+
+export function buildNamespace(environment: string, name: string) {
+  return {
+    metadata: {
+      name,
+      labels: {
+        ...labels(environment, "isolation"),
+        "pod-security.kubernetes.io/enforce": "restricted",
+        "pod-security.kubernetes.io/audit": "restricted",
+        "pod-security.kubernetes.io/warn": "restricted",
+      },
+    },
+  };
+}
+
+export function buildServiceAccount(environment: string, namespace: string, role: Role) {
+  return {
+    metadata: { name: role, namespace, labels: labels(environment, role) },
+    automountServiceAccountToken: false,
+  };
+}
+
+/** `get` alone: the cleanup job asks for a pod by the name that the job's record gives, and lists nothing. */
+export function buildCleanupRole(args: TenantIsolationArgs) {
+  return {
+    metadata: { name: "cleanup", namespace: args.namespace, labels: labels(args.environment, "cleanup") },
+    rules: [{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }],
+  };
+}
+
+export function buildCleanupBinding(args: TenantIsolationArgs) {
+  return {
+    metadata: { name: "cleanup", namespace: args.namespace, labels: labels(args.environment, "cleanup") },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "cleanup" },
+    subjects: [{ kind: "ServiceAccount", name: "cleanup", namespace: args.namespace }],
+  };
+}

@@ -1,0 +1,123 @@
+import { parseDuration } from "@video-storage/contract/durations";
+import { parseSize } from "@video-storage/contract/sizes";
+
+/** One thing that is wrong with the configuration, in the words the platform engineer needs. */
+export interface Problem {
+  /** Where, such as `nodes[0].slots`. */
+  readonly key: string;
+  /** What was found there; `undefined` where it is missing. */
+  readonly value: unknown;
+  /** What would be right. */
+  readonly allowed: string;
+}
+
+/** Reads a value found under `key`, or reports what is wrong with it and returns undefined. */
+export type Check<T> = (value: unknown, key: string, problems: Problem[]) => T | undefined;
+
+function report(problems: Problem[], key: string, value: unknown, allowed: string): undefined {
+  problems.push({ key, value, allowed });
+}
+
+/** A non-empty text; `allowed` describes what `pattern` wants. */
+export function text(pattern: RegExp, allowed: string): Check<string> {
+  return (value, key, problems) =>
+    typeof value === "string" && pattern.test(value) ? value : report(problems, key, value, allowed);
+}
+
+/** A whole number. Pulumi hands top-level numbers over as text. */
+export function integer(minimum: number, maximum: number): Check<number> {
+  return (value, key, problems) => {
+    const number = typeof value === "string" && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
+    const valid =
+      Number.isSafeInteger(number) && (number as number) >= minimum && (number as number) <= maximum;
+    return valid
+      ? (number as number)
+      : report(problems, key, value, `a whole number from ${minimum} to ${maximum}`);
+  };
+}
+
+export function boolean(): Check<boolean> {
+  return (value, key, problems) => {
+    if (value === true || value === "true") return true;
+    if (value === false || value === "false") return false;
+    return report(problems, key, value, "true or false");
+  };
+}
+
+export function oneOf<const T extends string>(...values: readonly T[]): Check<T> {
+  return (value, key, problems) =>
+    values.includes(value as T) ? (value as T) : report(problems, key, value, `one of ${values.join(", ")}`);
+}
+
+/** Seconds from a duration such as `90s` or `7d`. */
+export function duration(minimumSeconds: number): Check<number> {
+  const allowed = `a duration of at least ${minimumSeconds} seconds, as a whole number and one unit of s, m, h, d or w`;
+  return (value, key, problems) => {
+    const seconds = attempt(() => parseDuration(value as string));
+    return seconds !== undefined && seconds >= minimumSeconds
+      ? seconds
+      : report(problems, key, value, allowed);
+  };
+}
+
+/** Bytes from a size such as `512Mi`. */
+export function size(minimumBytes: bigint): Check<bigint> {
+  const allowed = `a size of at least ${minimumBytes} bytes, as a whole number and one unit of Ki, Mi, Gi, Ti, k, M, G or T`;
+  return (value, key, problems) => {
+    const bytes = attempt(() => parseSize(value as string));
+    return bytes !== undefined && bytes >= minimumBytes ? bytes : report(problems, key, value, allowed);
+  };
+}
+
+export function list<T>(item: Check<T>, minimum = 0): Check<T[]> {
+  return (value, key, problems) => {
+    if (!Array.isArray(value) || value.length < minimum) {
+      return report(problems, key, value, minimum > 0 ? `a list of at least ${minimum}` : "a list");
+    }
+    return value.map((entry, index) => item(entry, `${key}[${index}]`, problems)) as T[];
+  };
+}
+
+/** Takes `fallback` where nothing is given. */
+export function withDefault<T>(check: Check<T>, fallback: T): Check<T> {
+  return (value, key, problems) => (value === undefined ? fallback : check(value, key, problems));
+}
+
+type Checks = Readonly<Record<string, Check<unknown>>>;
+export type Checked<C extends Checks> = {
+  readonly [K in keyof C]: C[K] extends Check<infer T> ? T : never;
+};
+
+/** An object with exactly these fields; one that isn't known is more often a slip than a wish, so it is reported. */
+export function record<C extends Checks>(fields: C): Check<Checked<C>> {
+  return (value, key, problems) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return report(problems, key, value, `an object with ${Object.keys(fields).join(", ")}`);
+    }
+    const given = value as Record<string, unknown>;
+    const path = (name: string) => (key === "" ? name : `${key}.${name}`);
+    for (const name of Object.keys(given)) {
+      if (!Object.hasOwn(fields, name)) {
+        report(
+          problems,
+          path(name),
+          given[name],
+          `no such key here; the keys are ${Object.keys(fields).join(", ")}`,
+        );
+      }
+    }
+    const read = Object.entries(fields).map(([name, check]) => [
+      name,
+      check(given[name], path(name), problems),
+    ]);
+    return Object.fromEntries(read) as Checked<C>;
+  };
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,171 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as random from "@pulumi/random";
+
+import {
+  ArtifactBucket,
+  OBJECT_STORAGE_CLAIM,
+  objectStorageSecretName,
+} from "../components/artifact-bucket.js";
+import { Catalogue } from "../components/catalogue.js";
+import { CleanupCronJob } from "../components/cleanup-cron-job.js";
+import { Contract } from "../components/contract.js";
+import { catalogueSecretName } from "../components/lib/catalogue-logins.js";
+import { OBJECT_STORAGE_PORT } from "../components/lib/minio-workloads.js";
+import { slotsOf } from "../components/lib/slots.js";
+import { LocalSsdStorage } from "../components/local-ssd-storage.js";
+import { NodeExporterAlerts } from "../components/node-exporter-alerts.js";
+import { TenantIsolation } from "../components/tenant-isolation.js";
+import { slotVolumeName, WorkerScratch } from "../components/worker-scratch.js";
+import { buildCleanupConfig, buildContract, storageClassName } from "./contract.js";
+import { readSettings } from "./pulumi-config.js";
+
+const { config, kubeconfig, catalogueAdminUrl } = readSettings();
+const {
+  environment,
+  namespace,
+  systemNamespace,
+  tenants,
+  credentialRotation,
+  objectStorage: storage,
+} = config;
+const slots = slotsOf(config.nodes);
+const storageClass = storageClassName(config);
+
+// Providers by name, so that no cluster is ever taken from the shell's surroundings.
+const cluster = new k8s.Provider("cluster", {
+  kubeconfig,
+  context: config.context,
+  // A renewed kubeconfig is the same cluster; without this every resource would be replaced.
+  clusterIdentifier: config.context,
+});
+const providers = [cluster, new random.Provider("random")];
+
+const isolation = new TenantIsolation(
+  "isolation",
+  {
+    environment,
+    namespace,
+    systemNamespace,
+    catalogue: config.catalogue,
+    workerEgress: config.workerEgress,
+    objectStoragePort: storage.backend === "none" ? null : OBJECT_STORAGE_PORT,
+  },
+  { providers },
+);
+const inNamespaces = { providers, dependsOn: [isolation] };
+
+const objectVolume = {
+  name: `${systemNamespace}-object-storage`,
+  claim: { namespace: systemNamespace, name: OBJECT_STORAGE_CLAIM },
+};
+const localSsd = new LocalSsdStorage(
+  "local-ssd",
+  {
+    environment,
+    className: storageClass,
+    volumes: [
+      ...slots.map((slot) => ({
+        name: slotVolumeName(namespace, slot),
+        node: slot.node,
+        path: slot.path,
+        bytes: config.slotSize,
+        claim: { namespace, name: slot.claim },
+      })),
+      ...(storage.backend === "minio"
+        ? [{ ...objectVolume, node: storage.node, path: storage.path, bytes: storage.volumeSize }]
+        : []),
+    ],
+  },
+  { providers },
+);
+const onLocalSsd = { providers, dependsOn: [isolation, localSsd] };
+
+const scratch = new WorkerScratch(
+  "scratch",
+  { environment, namespace, storageClass, slots, slotBytes: config.slotSize },
+  onLocalSsd,
+);
+
+const bucket =
+  storage.backend === "minio"
+    ? new ArtifactBucket(
+        "artifacts",
+        {
+          environment,
+          namespace,
+          systemNamespace,
+          tenants,
+          bucket: storage.bucket,
+          region: storage.region,
+          image: storage.image,
+          clientImage: storage.clientImage,
+          storageClass,
+          volume: objectVolume.name,
+          volumeBytes: storage.volumeSize,
+          credentialRotation,
+          protectData: config.protectData,
+        },
+        onLocalSsd,
+      )
+    : undefined;
+
+const catalogueStorage = new Catalogue(
+  "catalogue",
+  {
+    environment,
+    namespace,
+    systemNamespace,
+    tenants,
+    migrationsImage: config.cleanup.migrationsImage,
+    adminUrl: catalogueAdminUrl,
+    credentialRotation,
+  },
+  inNamespaces,
+);
+const ready = [isolation, scratch, catalogueStorage, ...(bucket ? [bucket] : [])];
+
+const sweep = new CleanupCronJob(
+  "cleanup",
+  {
+    environment,
+    namespace,
+    slots,
+    image: config.cleanup.image,
+    schedule: config.cleanup.schedule,
+    timeZone: config.cleanup.timeZone,
+    activeDeadlineSeconds: config.cleanup.activeDeadline,
+    startingDeadlineSeconds: config.cleanup.startingDeadline,
+    checkPods: config.cleanup.checkPods,
+    catalogueSecret: catalogueSecretName("cleanup"),
+    objectStorageSecret: bucket ? objectStorageSecretName("cleanup") : null,
+    config: buildCleanupConfig(config),
+  },
+  { providers, dependsOn: ready },
+);
+
+const directories = [...new Set(config.nodes.map((node) => node.directory))];
+new NodeExporterAlerts("alerts", { environment, namespace: systemNamespace, directories }, inNamespaces);
+
+export const contract = buildContract(config);
+new Contract("contract", { contract }, { providers, dependsOn: [...ready, sweep] });
+
+// The same field by field, for `pulumi stack output NAME`.
+export const {
+  contractVersion,
+  layout,
+  uploadGroup,
+  slotsPerNode,
+  uploader,
+  worker,
+  catalogue,
+  objectStorage,
+  retention,
+  heartbeatSeconds,
+  heartbeatTimeoutSeconds,
+  reserveBytes,
+  cleanup,
+  antivirus,
+} = contract;
+export { environment, namespace, storageClass };
+const { slots: contractSlots, tenants: contractTenants } = contract;
+export { contractSlots as slots, contractTenants as tenants };

@@ -1,0 +1,147 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** A resource as the program declared it, with the options that Pulumi's own mocks don't tell. */
+export interface RecordedResource {
+  readonly urn: string;
+  readonly type: string;
+  readonly name: string;
+  /** False for components. */
+  readonly custom: boolean;
+  /** Secret values are wrapped; see {@link unwrapped}. */
+  readonly inputs: Record<string, unknown>;
+  /** URN of the parent; empty for none. */
+  readonly parent: string;
+  /** URNs, in order of name: those of `dependsOn`, of its components' children, and of what inputs came from. */
+  readonly dependencies: readonly string[];
+  readonly provider: string;
+  readonly protect: boolean;
+  readonly retainOnDelete: boolean;
+  readonly deleteBeforeReplace: boolean;
+  readonly replaceOnChanges: readonly string[];
+  readonly ignoreChanges: readonly string[];
+}
+
+/** Everything that was declared. */
+export interface Recording {
+  readonly resources: RecordedResource[];
+  /** URNs of the components that have registered their outputs. */
+  readonly finished: string[];
+}
+
+/** Makes the state of a resource from its inputs, as its provider would. */
+export type StateOf = (
+  type: string,
+  name: string,
+  inputs: Record<string, unknown>,
+) => Record<string, unknown>;
+
+export interface RecordingOptions {
+  readonly project: string;
+  readonly stack: string;
+  readonly preview?: boolean;
+  /** By default a resource's outputs are its inputs. */
+  readonly stateOf?: StateOf;
+}
+
+// What is used of the requests that the SDK sends to the engine (pulumi, proto/resource.proto).
+interface RegisterRequest {
+  getType(): string;
+  getName(): string;
+  getParent(): string;
+  getCustom(): boolean;
+  getProvider(): string;
+  getProtect(): boolean;
+  getRetainondelete(): boolean;
+  getDeletebeforereplace(): boolean;
+  getReplaceonchangesList(): string[];
+  getIgnorechangesList(): string[];
+  getDependenciesList(): string[];
+}
+interface Monitor {
+  newUrn(parent: string, type: string, name: string): string;
+  registerResource(request: RegisterRequest, callback: unknown): Promise<void>;
+  registerResourceOutputs(request: { getUrn(): string }, callback: unknown): void;
+}
+
+/**
+ * Puts Pulumi's in-process monitor in the engine's place and records what is declared from now on. The
+ * runtime keeps its state in the module, so a process can do this well only once.
+ */
+export async function startRecording(options: RecordingOptions): Promise<Recording> {
+  const recording: Recording = { resources: [], finished: [] };
+  const inputsOf = new Map<string, Record<string, unknown>>();
+  const keyOf = (type: string, name: string) => `${type}::${name}`;
+  await pulumi.runtime.setMocks(
+    {
+      call: ({ token }) => {
+        throw new Error(`the program calls ${token}, which needs the engine`);
+      },
+      newResource: ({ type, name, inputs }) => {
+        inputsOf.set(keyOf(type, name), inputs);
+        const state = options.stateOf?.(type, name, inputs as Record<string, unknown>) ?? inputs;
+        return { id: `${name}-id`, state };
+      },
+    },
+    options.project,
+    options.stack,
+    options.preview ?? false,
+  );
+
+  const monitor = pulumi.runtime.getMonitor() as unknown as Monitor;
+  // The mocks keep the type of the immediate parent only; the engine keeps the whole chain.
+  monitor.newUrn = (parent, type, name) => {
+    const chain = parent.split("::")[2];
+    const root = chain === undefined || chain === "pulumi:pulumi:Stack" ? "" : `${chain}$`;
+    return `urn:pulumi:${options.stack}::${options.project}::${root}${type}::${name}`;
+  };
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = async (request, callback) => {
+    await register(request, callback);
+    const [type, name, parent] = [request.getType(), request.getName(), request.getParent()];
+    recording.resources.push({
+      urn: monitor.newUrn(parent, type, name),
+      type,
+      name,
+      custom: request.getCustom(),
+      inputs: inputsOf.get(keyOf(type, name))!,
+      parent,
+      dependencies: [...request.getDependenciesList()].sort(),
+      provider: request.getProvider(),
+      protect: request.getProtect(),
+      retainOnDelete: request.getRetainondelete(),
+      deleteBeforeReplace: request.getDeletebeforereplace(),
+      replaceOnChanges: request.getReplaceonchangesList(),
+      ignoreChanges: request.getIgnorechangesList(),
+    });
+  };
+  const registerOutputs = monitor.registerResourceOutputs.bind(monitor);
+  monitor.registerResourceOutputs = (request, callback) => {
+    recording.finished.push(request.getUrn());
+    registerOutputs(request, callback);
+  };
+  return recording;
+}
+
+/** Waits until everything that the program has declared is registered; after it nothing more can be. */
+export async function settled(): Promise<void> {
+  await pulumi.runtime.disconnect();
+}
+
+const SECRET_SIGNATURE = ["4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"] as const;
+
+/** Whether the runtime holds this value as a secret. */
+export function isSecret(value: unknown): value is { value: unknown } {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    (value as never)[SECRET_SIGNATURE[0]] === SECRET_SIGNATURE[1]
+  );
+}
+
+/** The value without the wrappers that mark secrets, at any depth. */
+export function unwrapped<T>(value: T): T {
+  if (isSecret(value)) return unwrapped(value.value) as T;
+  if (Array.isArray(value)) return value.map(unwrapped) as T;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, unwrapped(entry)])) as T;
+}
