@@ -52,6 +52,8 @@ export interface Directory {
   /** Directory's own inode, to recognise it under another name. */
   readonly ino: bigint;
   readonly dev: bigint;
+  /** As it was when it was opened. */
+  readonly mode: number;
   close(): Promise<void>;
 }
 
@@ -69,16 +71,26 @@ export async function openRoot(path: string): Promise<Directory> {
  * taken its own permissions away (mode 0000), which needs no capability to undo.
  */
 export async function openChild(parent: Directory, name: EntryName): Promise<Directory | NotOpened> {
-  const path = childPath(parent.fd, name);
   for (let attempt = 0; ; attempt++) {
     try {
-      return await onSameMount(parent, await open(path, DIRECTORY_FLAGS));
+      const directory = await onSameMount(parent, await open(childPath(parent.fd, name), DIRECTORY_FLAGS));
+      if (directory !== "mount") await restoreOwnerAccess(directory);
+      return directory;
     } catch (error) {
       const reason = classify(error);
       if (reason !== "no-access" || attempt > 0) return reason;
       const granted = await grantOwnerAccess(parent, name);
       if (granted !== true) return granted;
     }
+  }
+}
+
+/** As {@link openChild}, but changes nothing: for looking at jobs that may be somebody's. */
+export async function openChildAsItIs(parent: Directory, name: EntryName): Promise<Directory | NotOpened> {
+  try {
+    return await onSameMount(parent, await open(childPath(parent.fd, name), DIRECTORY_FLAGS));
+  } catch (error) {
+    return classify(error);
   }
 }
 
@@ -101,24 +113,22 @@ export async function grantOwnerAccess(parent: Directory, name: EntryName): Prom
 
 async function onSameMount(parent: Directory, handle: fs.promises.FileHandle): Promise<Directory | "mount"> {
   const directory = await describe(handle);
-  if (directory.mountId === parent.mountId) {
-    await restoreOwnerAccess(handle);
-    return directory;
-  }
+  if (directory.mountId === parent.mountId) return directory;
   await directory.close();
   return "mount";
 }
 
-async function restoreOwnerAccess(handle: fs.promises.FileHandle): Promise<void> {
-  const { mode } = await handle.stat();
+async function restoreOwnerAccess({ fd, mode }: Directory): Promise<void> {
   if ((mode & 0o700) === 0o700) return;
-  await handle.chmod((mode & 0o7777) | 0o700).catch(() => undefined); // not the owner: unlinking will say so
+  // Not the owner: then unlinking will say so.
+  await fs.promises.chmod(`/proc/self/fd/${fd}`, (mode & 0o7777) | 0o700).catch(() => undefined);
 }
 
 async function describe(handle: fs.promises.FileHandle): Promise<Directory> {
   try {
     const [mountId, stat] = await Promise.all([mountIdOf(handle.fd), handle.stat({ bigint: true })]);
-    return { fd: handle.fd, mountId, ino: stat.ino, dev: stat.dev, close: () => handle.close() };
+    const { ino, dev, mode } = stat;
+    return { fd: handle.fd, mountId, ino, dev, mode: Number(mode), close: () => handle.close() };
   } catch (error) {
     await handle.close();
     throw error;

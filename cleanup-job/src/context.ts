@@ -1,0 +1,26 @@
+import type { Catalogue } from "@video-storage/catalogue/connection";
+import type { Directory } from "./deletion/handles.js";
+import type { ObjectStore } from "./object-storage.js";
+import type { Rules } from "./plan.js";
+import type { PodSource } from "./pod-liveness.js";
+import type { Reporter } from "./report.js";
+
+/** What one sweep of one volume works with. */
+export interface SweepContext {
+  readonly volume: string;
+  readonly root: Directory;
+  readonly catalogue: Catalogue;
+  readonly rules: Rules;
+  /** How long something lies in the trash without an intent before it is taken for forgotten. */
+  readonly trashSeconds: number;
+  /** Undefined when pods are not asked about. */
+  readonly pods: PodSource | undefined;
+  readonly store: ObjectStore | undefined;
+  /** Who the audit says it was. */
+  readonly actor: string;
+  readonly report: Reporter;
+  /** No further job is begun. */
+  readonly stop: AbortSignal;
+  /** The one that was begun is left for the next sweep to finish. */
+  readonly stopNow: AbortSignal;
+}

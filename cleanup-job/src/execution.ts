@@ -1,0 +1,183 @@
+import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
+import {
+  findJob,
+  markAbandoned,
+  markContradiction,
+  recordIntent,
+  recordOutcome,
+} from "@video-storage/catalogue/sweeping";
+import type { AuditAction, CataloguedJob, Intent } from "@video-storage/catalogue/sweeping";
+import type { JobId } from "@video-storage/contract/identity";
+import { tryLockExclusive } from "@video-storage/worker/directory-lock";
+import type { SweepContext } from "./context.js";
+import { openChild } from "./deletion/handles.js";
+import type { Directory } from "./deletion/handles.js";
+import { moveToTrash } from "./deletion/trash.js";
+import { deleteTree } from "./deletion/tree.js";
+import type { TreeDeletion } from "./deletion/tree.js";
+import { catalogueFacts, decideAsking, misplaced } from "./inspection.js";
+import type { Action, Decision } from "./plan.js";
+import { readRecord } from "./record-file.js";
+import { tier } from "./tiering.js";
+
+/** What became of one job. */
+export interface Effect {
+  readonly done: Action | "failed" | "interrupted";
+  readonly bytes: number;
+  readonly files: number;
+}
+
+const NOTHING = { bytes: 0, files: 0 };
+
+/** One job's trouble is that job's; a catalogue that is away is everybody's. */
+export async function guarded(
+  context: SweepContext,
+  jobId: JobId,
+  work: () => Promise<Effect>,
+): Promise<Effect> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CatalogueUnavailableError) throw error;
+    if (context.stopNow.aborted) return { done: "interrupted", bytes: 0, files: 0 };
+    context.report({ event: "failed", level: "error", job: jobId, reason: (error as Error).message });
+    return { done: "failed", bytes: 0, files: 0 };
+  }
+}
+
+/** Does what was decided, if it is still so once the lock is held. */
+export async function execute(context: SweepContext, trash: Directory, jobId: JobId): Promise<Effect> {
+  const { report, root } = context;
+  const directory = await openChild(root, jobId);
+  if (typeof directory === "string") {
+    report({
+      event: "failed",
+      level: "error",
+      job: jobId,
+      reason: `its directory can't be opened: ${directory}`,
+    });
+    return { done: "failed", ...NOTHING };
+  }
+  try {
+    // The lock lasts until the descriptor is closed, after everything below.
+    const leaseHeld = !tryLockExclusive(directory.fd);
+    return await executeLocked(context, trash, jobId, directory, leaseHeld);
+  } finally {
+    await directory.close();
+  }
+}
+
+async function executeLocked(
+  context: SweepContext,
+  trash: Directory,
+  jobId: JobId,
+  directory: Directory,
+  leaseHeld: boolean,
+): Promise<Effect> {
+  const { catalogue, report, volume } = context;
+  const read = await readRecord(directory, jobId);
+  const job = await findJob(catalogue, jobId);
+  const look = (current: CataloguedJob | undefined): Promise<Decision> => {
+    const facts = { jobId, record: read.facts, catalogue: current && catalogueFacts(current), leaseHeld };
+    return decideAsking(facts, current, context);
+  };
+  const decision = misplaced(job, volume) ?? (await look(job));
+  const fields = { job: jobId, tenant: job?.tenantId, code: decision.code, reason: decision.reason };
+  if (!job || decision.action === "keep" || decision.action === "report") {
+    report({ event: "kept", ...fields });
+    return { done: "keep", ...NOTHING };
+  }
+  if (decision.contradiction) await markContradiction(catalogue, job);
+  if (decision.action === "abandon") {
+    await markAbandoned(catalogue, job);
+    report({ event: "abandoned", level: "warning", ...fields });
+    return { done: "abandon", ...NOTHING };
+  }
+
+  const details: Record<string, string | number | boolean> = {
+    code: decision.code,
+    state: decision.state ?? job.state,
+    secondsInState: Math.floor(job.secondsInState),
+    contradiction: decision.contradiction,
+  };
+  if (decision.action === "tier" && job.location === "local") {
+    if (!context.store || !read.record)
+      throw new Error("to be tiered a job needs a store and a readable record");
+    const objects = await tier(directory, read.record, context.store, catalogue, context.stopNow);
+    details["bucket"] = context.store.bucket;
+    details["objects"] = objects.length;
+    details["objectBytes"] = objects.reduce((sum, { bytes }) => sum + bytes, 0);
+    report({ event: "copied", ...fields, objects: objects.length, bytes: details["objectBytes"] });
+  }
+  const intent = intentOf(context, job, decision.action, decision.reason, details);
+  await recordIntent(catalogue, intent);
+
+  // The point of no return: once more, with what is true now.
+  const again = await findJob(catalogue, jobId);
+  const still = misplaced(again, volume) ?? (await look(again));
+  if (still.action !== decision.action) {
+    report({ event: "kept", level: "warning", ...fields, code: still.code, reason: still.reason });
+    return { done: "keep", ...NOTHING };
+  }
+  await moveToTrash(context.root, trash, jobId, directory);
+  return finish(context, trash, intent);
+}
+
+function intentOf(
+  { volume, actor }: SweepContext,
+  job: CataloguedJob,
+  action: AuditAction,
+  reason: string,
+  details: Intent["details"] & object,
+): Intent {
+  return { volume, tenantId: job.tenantId, jobId: job.jobId, action, reason, actor, details };
+}
+
+/** Deletes what lies in the trash under the job's name, then records the outcome. */
+export async function finish(
+  context: SweepContext,
+  trash: Directory,
+  intent: Intent,
+  resumed = false,
+): Promise<Effect> {
+  const { catalogue, report, stopNow } = context;
+  const { jobId, tenantId } = intent;
+  const deletion = await deleteTree(trash, jobId, { signal: stopNow });
+  const fields = { job: jobId, tenant: tenantId, ...measured(deletion) };
+  if (!deletion.complete) {
+    const done = deletion.interrupted ? "interrupted" : "failed";
+    report({
+      event: done,
+      level: deletion.interrupted ? "warning" : "error",
+      ...fields,
+      reason: deletion.interrupted
+        ? "it was asked to stop; the next sweep finishes it"
+        : "something in it can't be removed; the next sweep tries again",
+      remaining: deletion.remaining,
+    });
+    return { done, bytes: deletion.bytes, files: deletion.files };
+  }
+  await recordOutcome(catalogue, {
+    ...intent,
+    actor: context.actor,
+    // After a kill, what the killed sweep freed isn't known: bytes and files are the finishing one's.
+    details: { ...intent.details, resumed, directories: deletion.directories },
+    bytes: deletion.bytes,
+    files: deletion.files,
+  });
+  report({
+    event: intent.action === "tier" ? "tiered" : "deleted",
+    ...fields,
+    reason: intent.reason,
+    resumed,
+  });
+  return { done: intent.action, bytes: deletion.bytes, files: deletion.files };
+}
+
+function measured({ bytes, files, directories }: TreeDeletion): {
+  bytes: number;
+  files: number;
+  directories: number;
+} {
+  return { bytes, files, directories };
+}

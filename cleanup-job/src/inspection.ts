@@ -1,0 +1,83 @@
+import { reportJob } from "@video-storage/catalogue/jobs";
+import { findJob } from "@video-storage/catalogue/sweeping";
+import type { CataloguedJob } from "@video-storage/catalogue/sweeping";
+import type { JobId } from "@video-storage/contract/identity";
+import type { JobRecord } from "@video-storage/contract/job-record";
+import type { SweepContext } from "./context.js";
+import { openChildAsItIs } from "./deletion/handles.js";
+import type { Directory } from "./deletion/handles.js";
+import { decide } from "./plan.js";
+import type { CatalogueFacts, Decision, JobFacts } from "./plan.js";
+import { readRecord, unreadable } from "./record-file.js";
+import type { RecordRead } from "./record-file.js";
+
+/** A row of the catalogue as the plan wants it. */
+export function catalogueFacts(job: CataloguedJob): CatalogueFacts {
+  return {
+    tenantId: job.tenantId,
+    state: job.state,
+    stateAgeSeconds: job.secondsInState,
+    heartbeatAgeSeconds: job.secondsSinceHeartbeat,
+    location: job.location,
+  };
+}
+
+/** The record of a job without touching its directory; undefined when there is none of that name. */
+export async function inspectRecord(root: Directory, jobId: JobId): Promise<RecordRead | undefined> {
+  const directory = await openChildAsItIs(root, jobId);
+  if (directory === "absent") return undefined;
+  if (directory === "mount") return unreadable("a mount lies in its place");
+  if (directory === "no-access") return unreadable("its owner closed its directory");
+  if (directory === "not-a-directory") return unreadable("it is no directory");
+  try {
+    return await readRecord(directory, jobId);
+  } finally {
+    await directory.close();
+  }
+}
+
+/**
+ * The catalogue's row for a directory. A record that the catalogue hasn't got, or has an older revision of,
+ * is reported first: so nothing that a worker couldn't report during an outage is lost, or counted twice.
+ */
+export async function catalogued(
+  context: Pick<SweepContext, "catalogue" | "volume" | "report">,
+  jobId: JobId,
+  known: CataloguedJob | undefined,
+  record: JobRecord | undefined,
+): Promise<CataloguedJob | undefined> {
+  const { catalogue, volume, report } = context;
+  const job = known ?? (await findJob(catalogue, jobId));
+  if (!record || record.owner.volume !== volume) return job;
+  if (job && (job.tenantId !== record.tenantId || job.deleted || job.revision >= record.revision)) return job;
+  const reported = await reportJob(catalogue, record);
+  if (reported === "unchanged") return job;
+  report({ event: "replayed", job: jobId, tenant: record.tenantId, state: record.state, reported });
+  return findJob(catalogue, jobId);
+}
+
+/** Decides, asking Kubernetes only about a job that nothing else keeps. */
+export async function decideAsking(
+  facts: Omit<JobFacts, "pod">,
+  job: CataloguedJob | undefined,
+  { rules, pods }: Pick<SweepContext, "rules" | "pods">,
+): Promise<Decision> {
+  const decision = decide({ ...facts, pod: undefined }, rules);
+  if (decision.code !== "pod-unknown" || !pods || !job) return decision;
+  return decide({ ...facts, pod: await pods.liveness(job.namespace, job.pod) }, rules);
+}
+
+/** Where a row is of no use to this sweep: gone by the audit, or somewhere else. */
+export function misplaced(job: CataloguedJob | undefined, volume: string): Decision | undefined {
+  const problem = (code: string, reason: string): Decision => ({
+    action: "report",
+    code,
+    reason,
+    contradiction: true,
+  });
+  if (job?.deleted) return problem("deleted-but-present", "the audit says it was deleted, and it is here");
+  if (job && job.volume !== volume) {
+    return problem("other-volume", `the catalogue has it on volume ${job.volume}, and it is here`);
+  }
+  return undefined;
+}

@@ -1,0 +1,212 @@
+import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
+import { formatDuration } from "@video-storage/contract/durations";
+import type { JobId, TenantId } from "@video-storage/contract/identity";
+import { reconcile } from "@video-storage/contract/states";
+import type { JobState } from "@video-storage/contract/states";
+
+/** What Kubernetes says about the pod that owns a job; `unknown` when it didn't answer. */
+export type PodLiveness = "alive" | "dead" | "unknown";
+
+/** A job as the catalogue has it. Ages are in seconds by the database's clock; negative is in the future. */
+export interface CatalogueFacts {
+  readonly tenantId: TenantId;
+  readonly state: JobState;
+  readonly stateAgeSeconds: number;
+  readonly heartbeatAgeSeconds: number;
+  readonly location: "local" | "object" | "none";
+}
+
+/** A job as its own `metadata.json` has it. */
+export type RecordFacts =
+  | { readonly readable: true; readonly tenantId: TenantId; readonly state: JobState }
+  | { readonly readable: false; readonly problem: string };
+
+/** All that is known about one job when the sweep decides about it. */
+export interface JobFacts {
+  readonly jobId: JobId;
+  /** Undefined when the volume has no directory of that name. */
+  readonly record: RecordFacts | undefined;
+  /** Undefined when the catalogue has no such job. */
+  readonly catalogue: CatalogueFacts | undefined;
+  readonly leaseHeld: boolean;
+  /** Undefined when nobody has asked yet: asking is only needed for a job that nothing else keeps. */
+  readonly pod: PodLiveness | undefined;
+}
+
+export type Action = "keep" | "delete" | "tier" | "abandon" | "report";
+
+/** What to do with a job, and why. */
+export interface Decision {
+  readonly action: Action;
+  /** For programs: stays the same from release to release. */
+  readonly code: string;
+  /** For people and for the audit. */
+  readonly reason: string;
+  /** The state that counted, where one was found. */
+  readonly state?: JobState;
+  /** Catalogue and record contradict each other; the reading that deletes later has counted. */
+  readonly contradiction: boolean;
+  /** Seconds until the decision would change of itself, where that is known. */
+  readonly dueInSeconds?: number;
+}
+
+export type Rules = Pick<CleanupConfig, "retention" | "heartbeatTimeoutSeconds" | "checkPods"> & {
+  readonly hasObjectStorage: boolean;
+};
+
+/** The rules of a configuration. */
+export function rulesOf(config: CleanupConfig): Rules {
+  const { retention, heartbeatTimeoutSeconds, checkPods, objectStorage } = config;
+  return { retention, heartbeatTimeoutSeconds, checkPods, hasObjectStorage: objectStorage !== null };
+}
+
+/**
+ * Decides about one job. A time to live has run out when the age has reached it; a heartbeat is lost when
+ * its age exceeds the time-out. Whatever isn't known keeps the job.
+ */
+export function decide(facts: JobFacts, rules: Rules): Decision {
+  const { record, catalogue } = facts;
+  if (!record) return withoutDirectory(catalogue);
+  if (facts.leaseHeld) return keep("lease-held", "a worker or uploader holds the lock on its directory");
+  if (!catalogue) {
+    return report(
+      "not-in-catalogue",
+      record.readable
+        ? "the catalogue doesn't know it yet, so its age isn't known"
+        : `the catalogue doesn't know it and its record can't be read: ${record.problem}`,
+    );
+  }
+  if (record.readable && record.tenantId !== catalogue.tenantId) {
+    return report("tenant-mismatch", "its record names another tenant than the catalogue does");
+  }
+  const { state, contradiction } = record.readable
+    ? reconcile(record.state, catalogue.state)
+    : { state: catalogue.state, contradiction: false };
+  if (state !== catalogue.state && !contradiction) {
+    return {
+      ...keep("not-replayed", `its record says ${state} and the catalogue doesn't yet know since when`),
+      state,
+    };
+  }
+  if (contradiction && state === "active") {
+    return {
+      ...report(
+        "contradiction",
+        `its record and the catalogue contradict each other, and one of them says active`,
+      ),
+      state,
+      contradiction,
+    };
+  }
+  return { ...byState(state, catalogue, facts.pod, rules), state, contradiction };
+}
+
+type Verdict = Omit<Decision, "state">;
+
+function byState(
+  state: JobState,
+  catalogue: CatalogueFacts,
+  pod: PodLiveness | undefined,
+  rules: Rules,
+): Verdict {
+  const { retention } = rules;
+  switch (state) {
+    case "active":
+      return active(catalogue.heartbeatAgeSeconds, pod, rules);
+    case "abandoned":
+      return expiry("abandoned", catalogue.heartbeatAgeSeconds, retention.abandonedSeconds, "delete");
+    case "uploaded":
+      return expiry("uploaded", catalogue.stateAgeSeconds, retention.uploadedSeconds, "delete");
+    case "failed":
+      return expiry("failed", catalogue.stateAgeSeconds, retention.failedSeconds, "delete");
+    case "completed":
+      return completed(catalogue, rules);
+  }
+}
+
+function active(age: number, pod: PodLiveness | undefined, rules: Rules): Verdict {
+  const timeout = rules.heartbeatTimeoutSeconds;
+  if (age < 0) return future("heartbeat", age);
+  if (age <= timeout) {
+    return {
+      ...keep("heartbeat-fresh", `it is active; its last heartbeat was ${ago(age)}`),
+      dueInSeconds: timeout - age,
+    };
+  }
+  if (rules.checkPods && pod === "alive") return keep("pod-alive", "it is active and its pod still runs");
+  if (rules.checkPods && pod !== "dead") {
+    return keep("pod-unknown", "it is active, and Kubernetes didn't say whether its pod still runs");
+  }
+  return {
+    action: "abandon",
+    code: "heartbeat-lost",
+    reason: `its last heartbeat was ${ago(age)} (allowed ${shown(timeout)}), nobody holds its lock${
+      rules.checkPods ? " and its pod is gone" : ""
+    }`,
+    contradiction: false,
+  };
+}
+
+function completed(catalogue: CatalogueFacts, rules: Rules): Verdict {
+  const { completedAction, completedSeconds } = rules.retention;
+  if (completedAction === "keep") {
+    return keep("completed-kept", "it is completed but not uploaded, and such jobs are kept");
+  }
+  if (catalogue.location === "object") {
+    return {
+      action: "tier",
+      code: "completed-tiered",
+      reason: "its verified copy is in object storage, so the local one is removed",
+      contradiction: false,
+    };
+  }
+  if (completedAction === "tier" && !rules.hasObjectStorage) {
+    return report("no-object-storage", "it is to be moved to object storage, and none is configured");
+  }
+  return expiry("completed", catalogue.stateAgeSeconds, completedSeconds, completedAction);
+}
+
+function expiry(state: JobState, age: number, ttl: number, action: "delete" | "tier"): Verdict {
+  if (age < 0) return future("change of state", age);
+  const since = state === "abandoned" ? "without a heartbeat for" : `${state} for`;
+  if (age < ttl) {
+    return {
+      ...keep(`${state}-young`, `${since} ${shown(age)} of ${shown(ttl)}`),
+      dueInSeconds: ttl - age,
+    };
+  }
+  return {
+    action,
+    code: `${state}-expired`,
+    reason: `${since} ${shown(age)}, allowed are ${shown(ttl)}`,
+    contradiction: false,
+  };
+}
+
+function withoutDirectory(catalogue: CatalogueFacts | undefined): Decision {
+  if (!catalogue) return keep("unknown", "neither the volume nor the catalogue has such a job");
+  if (catalogue.location === "local") {
+    return report("directory-missing", "the catalogue has it on this volume, and no directory is there");
+  }
+  return keep("not-local", "nothing of it is on this volume any more");
+}
+
+function future(what: string, age: number): Verdict {
+  return keep("future-timestamp", `its last ${what} lies ${shown(-age)} in the future: a clock is wrong`);
+}
+
+function keep(code: string, reason: string): Decision {
+  return { action: "keep", code, reason, contradiction: false };
+}
+
+function report(code: string, reason: string): Decision {
+  return { action: "report", code, reason, contradiction: false };
+}
+
+function ago(seconds: number): string {
+  return `${shown(seconds)} ago`;
+}
+
+function shown(seconds: number): string {
+  return formatDuration(Math.floor(seconds));
+}
