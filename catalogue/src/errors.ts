@@ -19,7 +19,7 @@ const NETWORK_CODES = new Set([
     "EAI_AGAIN",
     "EAI_FAIL",
   ],
-  ...["EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENETDOWN", "ENOENT"],
+  ...["EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENETDOWN"],
 ]);
 // https://www.postgresql.org/docs/current/errcodes-appendix.html: connection trouble, out of resources,
 // shutting down or starting, statement or lock time-out, failed over to a read-only server, deadlock.

@@ -1,6 +1,7 @@
 import type { JobIdentity } from "@video-storage/contract/identity";
 import type { JobRecord } from "@video-storage/contract/job-record";
 import { isFinished } from "@video-storage/contract/states";
+import type { JobState } from "@video-storage/contract/states";
 import type { Queryable } from "./connection.js";
 
 /**
@@ -69,6 +70,18 @@ export async function markUploaded(
     [tenantId, jobId],
   );
   return found.length > 0 ? false : undefined;
+}
+
+/** The job's state and where its files are, if the caller may see it. */
+export async function jobStatus(
+  catalogue: Queryable,
+  { tenantId, jobId }: JobIdentity,
+): Promise<{ state: JobState; location: "local" | "object" | "none" } | undefined> {
+  const [row] = await catalogue.query<{ state: JobState; location: "local" | "object" | "none" }>(
+    `SELECT state, location FROM storage.jobs WHERE tenant_id = $1 AND job_id = $2`,
+    [tenantId, jobId],
+  );
+  return row;
 }
 
 export interface StoredObject {

@@ -1,0 +1,30 @@
+export { openStorage } from "./storage.js";
+export type { CreateJobOptions, Storage } from "./storage.js";
+export type { OpenStorageOptions } from "./settings.js";
+export type { Job } from "./job.js";
+export type { UploadView } from "./upload.js";
+export {
+  AdmissionRefusedError,
+  ContentMismatchError,
+  InvalidAttributesError,
+  JobExistsError,
+  JobNotFoundError,
+  JobStateError,
+  ObjectStorageError,
+  StorageConfigurationError,
+  UnsafeFileError,
+  VolumeFullError,
+  WritesInProgressError,
+  WrongTenantError,
+} from "./errors.js";
+export { DirectoryLockedError } from "./directory-lock.js";
+export { CatalogueRefusedError, CatalogueUnavailableError } from "@video-storage/catalogue/connection";
+export { InvalidFileNameError } from "@video-storage/contract/file-names";
+export { InvalidIdentityError } from "@video-storage/contract/identity";
+export type { JobId, JobIdentity, TenantId } from "@video-storage/contract/identity";
+export { InvalidRecordError } from "@video-storage/contract/job-record";
+export type { FileRecord } from "@video-storage/contract/job-record";
+export { InvalidContractError } from "@video-storage/contract/stack-contract";
+export type { StackContract } from "@video-storage/contract/stack-contract";
+export { IllegalTransitionError } from "@video-storage/contract/states";
+export type { JobState } from "@video-storage/contract/states";

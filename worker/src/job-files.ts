@@ -1,0 +1,41 @@
+import fsSync, { constants } from "node:fs";
+import fs from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { UnsafeFileError, errorCode } from "./errors.js";
+
+/**
+ * Opens a file for reading below a directory that is already open, whoever writes there: another worker's
+ * directory is not to be trusted, and what is read here leaves for a bucket. Nothing but a regular file with one
+ * name, of the directory's own owner and device, is opened; links aren't followed and FIFOs don't block.
+ * Throws {@link UnsafeFileError}; ENOENT as it is.
+ */
+export async function openJobFile(directory: number, name: string): Promise<FileHandle> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await fs.open(`/proc/self/fd/${directory}/${name}`, flags).catch((error: unknown) => {
+    if (["ELOOP", "ENXIO"].includes(errorCode(error) ?? "")) throw refusal(name, "it is a link or a socket");
+    throw error;
+  });
+  try {
+    const file = await handle.stat();
+    const parent = fsSync.fstatSync(directory);
+    if (!file.isFile()) throw refusal(name, "it is not a regular file");
+    if (file.nlink !== 1) throw refusal(name, `it has ${file.nlink} names`);
+    if (file.uid !== parent.uid)
+      throw refusal(name, `it belongs to user ${file.uid}, its job to ${parent.uid}`);
+    if (file.dev !== parent.dev) throw refusal(name, "it is on another filesystem");
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** Opens a directory below one that is already open, and no link to one. */
+export function openBelow(directory: number, name: string): number {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  return fsSync.openSync(`/proc/self/fd/${directory}/${name}`, flags);
+}
+
+function refusal(name: string, why: string): UnsafeFileError {
+  return new UnsafeFileError(`${name} is not read: ${why}; a worker writes only regular files of its own`);
+}
