@@ -1,0 +1,147 @@
+import { randomBytes } from "node:crypto";
+import { accessSync, constants, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
+import type { EngineEvent, OpMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import { parse, stringify } from "yaml";
+
+import { SECRET_KEYS } from "./config.js";
+import type { RenderOptions, StackOutputs } from "./render-program.js";
+import { PROJECT, PROJECT_DIRECTORY, readProjectFile, stackConfiguration } from "./stack-files.js";
+
+export interface EngineOptions extends Pick<RenderOptions, "stack" | "config" | "secretConfig"> {
+  /** Everything the engine keeps lies here: state, passphrase, the stack's settings. The repository is not written to. */
+  readonly stateDirectory: string;
+  /** What the engine says, as it says it. */
+  readonly onOutput?: (text: string) => void;
+  /** Directories of policy packs to enforce. */
+  readonly policyPacks?: readonly string[];
+}
+
+export interface EngineResult {
+  readonly outputs: StackOutputs;
+  /** How many resources were created, updated, replaced, left the same. */
+  readonly changes: OpMap;
+}
+
+/** The `pulumi` CLI on PATH; undefined where there is none. */
+export function findPulumi(path = process.env.PATH ?? ""): string | undefined {
+  return path
+    .split(delimiter)
+    .filter((directory) => directory !== "")
+    .map((directory) => join(directory, "pulumi"))
+    .find(isProgram);
+}
+
+/** `pulumi up` of the stack, with its state in files. Needs the CLI and the provider plugins. */
+export async function up(options: EngineOptions): Promise<EngineResult> {
+  const stack = await openStack(options);
+  const result = await stack.up({ color: "never", ...common(options) });
+  const outputs = Object.fromEntries(
+    Object.entries(result.outputs).map(([key, { value }]) => [key, value as unknown]),
+  );
+  return { outputs: outputs as unknown as StackOutputs, changes: result.summary.resourceChanges ?? {} };
+}
+
+/** `pulumi preview`: what `up` would do, without a cluster. The events carry every resource's inputs. */
+export async function preview(options: EngineOptions): Promise<{ changes: OpMap; events: EngineEvent[] }> {
+  const stack = await openStack(options);
+  const events: EngineEvent[] = [];
+  const result = await stack.preview({
+    color: "never",
+    ...common(options),
+    onEvent: (event) => events.push(event),
+  });
+  return { changes: result.changeSummary, events };
+}
+
+/** `pulumi destroy`. Fails, and says at what, where the program protects a resource. */
+export async function destroy(options: EngineOptions): Promise<void> {
+  const stack = await openStack(options);
+  const { onOutput } = options;
+  await stack.destroy({ color: "never", ...(onOutput && { onOutput }) });
+}
+
+function common({ onOutput, policyPacks }: EngineOptions) {
+  return { ...(onOutput && { onOutput }), ...(policyPacks && { policyPacks: [...policyPacks] }) };
+}
+
+async function openStack(options: EngineOptions): Promise<Stack> {
+  const { stack: stackName, stateDirectory } = options;
+  const workDir = join(stateDirectory, "workspace");
+  const state = join(stateDirectory, "state");
+  for (const directory of [workDir, state]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeProject(workDir);
+  writeSettings(workDir, options);
+
+  const stack = await LocalWorkspace.createOrSelectStack(
+    { stackName, workDir },
+    {
+      secretsProvider: "passphrase",
+      envVars: {
+        PULUMI_BACKEND_URL: pathToFileURL(state).href,
+        PULUMI_CONFIG_PASSPHRASE: passphrase(stateDirectory),
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+        // The language host takes the first node on PATH, and the SDK wants a newer one than many machines have.
+        PATH: [dirname(process.execPath), process.env.PATH ?? ""].join(delimiter),
+      },
+    },
+  );
+  const secrets = SECRET_KEYS.flatMap((key) => {
+    const value = options.secretConfig?.[key];
+    return value === undefined ? [] : [[`${PROJECT}:${key}`, { value, secret: true }] as const];
+  });
+  await stack.setAllConfig(Object.fromEntries(secrets));
+  return stack;
+}
+
+/** The repository's project, seen from elsewhere, so that no command changes the repository's own files. */
+function writeProject(workDir: string): void {
+  const project = { ...readProjectFile(), main: join(PROJECT_DIRECTORY, "infra") };
+  writeFileSync(join(workDir, "Pulumi.yaml"), stringify(project));
+}
+
+function writeSettings(workDir: string, { stack, config }: EngineOptions): void {
+  const file = join(workDir, `Pulumi.${stack}.yaml`);
+  const { encryptionsalt } = readSettings(file);
+  const values = Object.entries(stackConfiguration(stack, config)).map(([key, value]) => [
+    `${PROJECT}:${key}`,
+    value,
+  ]);
+  const settings = {
+    ...(encryptionsalt !== undefined && { encryptionsalt }),
+    config: Object.fromEntries(values),
+  };
+  writeFileSync(file, stringify(settings), { mode: 0o600 });
+}
+
+function readSettings(file: string): { encryptionsalt?: string } {
+  try {
+    return (parse(readFileSync(file, "utf8")) ?? {}) as { encryptionsalt?: string };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
+    throw error;
+  }
+}
+
+/** Made once; without it the secrets in the state can't be read again. */
+function passphrase(stateDirectory: string): string {
+  const file = join(stateDirectory, "passphrase");
+  try {
+    writeFileSync(file, `${randomBytes(32).toString("hex")}\n`, { flag: "wx", mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  return readFileSync(file, "utf8").trim();
+}
+
+function isProgram(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
