@@ -29,6 +29,7 @@ import { rulesOf } from "./plan.js";
 import { podsOfCluster } from "./pod-liveness.js";
 import type { PodSource } from "./pod-liveness.js";
 import { reporterFor } from "./report.js";
+import type { Reporter } from "./report.js";
 import { stopOnSignals } from "./signals.js";
 import { dryRun, sweep } from "./sweep.js";
 
@@ -159,6 +160,7 @@ async function withContext(
   work: (context: SweepContext) => Promise<void>,
 ): Promise<void> {
   const signals = stopOnSignals();
+  const report = reporterFor(process.stdout, options.json);
   await withCatalogue(options, async (catalogue, config) => {
     const root = await rootOf(options.root);
     const store = storeOf(config, options);
@@ -167,9 +169,9 @@ async function withContext(
         ...{ volume: options.volume, root, catalogue, store, ...signals },
         rules: rulesOf(config),
         trashSeconds: config.retention.trashSeconds,
-        pods: podsOf(config, options),
+        pods: podsOf(config, options, report),
         actor: process.env["POD_NAME"] ?? `${userInfo().username}@${hostname()}`,
-        report: reporterFor(process.stdout, options.json),
+        report,
       });
     } finally {
       store?.close();
@@ -201,12 +203,15 @@ function storeOf({ objectStorage }: CleanupConfig, options: VolumeOptions): Obje
 function podsOf(
   { checkPods, namespace }: CleanupConfig,
   { kubeconfig }: VolumeOptions,
+  report: Reporter,
 ): PodSource | undefined {
   if (!checkPods) return undefined;
-  if (kubeconfig === undefined) return podsOfCluster(namespace);
+  const onUnknown = (pod: string, problem: string): void =>
+    report({ event: "attention", level: "warning", code: "pod-unknown", pod, reason: problem });
+  if (kubeconfig === undefined) return podsOfCluster(namespace, undefined, { onUnknown });
   const configuration = new KubeConfig();
   configuration.loadFromFile(kubeconfig);
-  return podsOfCluster(namespace, configuration);
+  return podsOfCluster(namespace, configuration, { onUnknown });
 }
 
 function exitCodeOf(error: unknown): number {

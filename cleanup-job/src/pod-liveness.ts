@@ -12,7 +12,11 @@ export interface PodSource {
   liveness(namespace: string, pod: string): Promise<PodLiveness>;
 }
 
-const TIMEOUT_MILLISECONDS = 5_000;
+export interface PodOptions {
+  readonly timeoutMilliseconds?: number;
+  /** Told why a pod's answer isn't known: a missing permission would otherwise keep jobs for ever unnoticed. */
+  readonly onUnknown?: (pod: string, problem: string) => void;
+}
 
 /**
  * Asks Kubernetes. Only a clear answer counts as dead: 404, or a phase that a pod doesn't leave. Everything
@@ -20,7 +24,11 @@ const TIMEOUT_MILLISECONDS = 5_000;
  *
  * One namespace, because the Role that the sweep runs under covers one.
  */
-export function podsOfCluster(namespace: string, kubeConfig: KubeConfig = inCluster()): PodSource {
+export function podsOfCluster(
+  namespace: string,
+  kubeConfig: KubeConfig = inCluster(),
+  { timeoutMilliseconds = 5_000, onUnknown = () => {} }: PodOptions = {},
+): PodSource {
   const cluster = kubeConfig.getCurrentCluster();
   if (!cluster)
     throw new Error("no Kubernetes cluster is configured: run in a pod, or set checkPods to false");
@@ -31,7 +39,7 @@ export function podsOfCluster(namespace: string, kubeConfig: KubeConfig = inClus
       promiseMiddleware: [
         {
           pre: async (context) => {
-            context.setSignal(AbortSignal.timeout(TIMEOUT_MILLISECONDS));
+            context.setSignal(AbortSignal.timeout(timeoutMilliseconds));
             return context;
           },
           post: async (context) => context,
@@ -45,19 +53,29 @@ export function podsOfCluster(namespace: string, kubeConfig: KubeConfig = inClus
       if (ofNamespace !== namespace) return Promise.resolve("unknown");
       const known = answers.get(pod);
       if (known) return known;
-      const asked = ask(api, namespace, pod);
+      const asked = ask(api, namespace, pod, onUnknown);
       answers.set(pod, asked);
       return asked;
     },
   };
 }
 
-async function ask(api: CoreV1Api, namespace: string, name: string): Promise<PodLiveness> {
+async function ask(
+  api: CoreV1Api,
+  namespace: string,
+  name: string,
+  onUnknown: NonNullable<PodOptions["onUnknown"]>,
+): Promise<PodLiveness> {
   try {
     const pod = await api.readNamespacedPod({ name, namespace });
     return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed" ? "dead" : "alive";
   } catch (error) {
-    return error instanceof ApiException && error.code === 404 ? "dead" : "unknown";
+    if (error instanceof ApiException && error.code === 404) return "dead";
+    const { message, cause } = error as Error;
+    // An ApiException's message holds the answer's body and headers.
+    const problem = error instanceof ApiException ? `status ${error.code}` : message;
+    onUnknown(name, cause instanceof Error ? `${problem}: ${cause.message}` : problem);
+    return "unknown";
   }
 }
 
