@@ -1,0 +1,171 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { InvalidCleanupConfigError, parseCleanupConfig } from "@video-storage/contract/cleanup-config";
+import {
+  InvalidFileNameError,
+  isJobFileName,
+  parseJobFileName,
+  parseLogName,
+} from "@video-storage/contract/file-names";
+import type { JobIdentity } from "@video-storage/contract/identity";
+import {
+  InvalidRecordError,
+  MAXIMUM_RECORD_BYTES,
+  parseJobRecord,
+  serializeJobRecord,
+} from "@video-storage/contract/job-record";
+import type { JobRecord } from "@video-storage/contract/job-record";
+import { InvalidContractError, parseStackContract } from "@video-storage/contract/stack-contract";
+import { anyText, jobIds, tenantIds } from "../support/arbitraries.js";
+import { RETENTION, jobRecord, stackContract } from "../support/documents.js";
+
+describe("a job's record", () => {
+  const record: JobRecord = jobRecord({
+    state: "failed",
+    revision: 2,
+    expectedBytes: 5,
+    files: { "source.mp4": { bytes: 5, sha256: "a".repeat(64) } },
+    attributes: { title: "Ünï", nested: { list: [1, null, true, { deep: "x" }] } },
+    failure: { reason: "no such codec" },
+  });
+
+  it("comes back as it was written", () => {
+    expect(parseJobRecord(serializeJobRecord(record))).toEqual(record);
+    fc.assert(
+      fc.property(
+        tenantIds,
+        jobIds,
+        fc.dictionary(anyText, fc.jsonValue()),
+        (tenantId, jobId, attributes) => {
+          const identity: JobIdentity = { tenantId, jobId };
+          const written = jobRecord({ ...identity, attributes: attributes as JobRecord["attributes"] });
+          // Once through JSON, which has no -0.
+          expect(parseJobRecord(serializeJobRecord(written))).toEqual(JSON.parse(JSON.stringify(written)));
+        },
+      ),
+    );
+  });
+
+  it("ignores fields that a later release may add", () => {
+    expect(parseJobRecord(JSON.stringify({ ...record, later: 1 }))).toEqual(record);
+  });
+
+  it.each([
+    [{ version: 2 }, /it has version 2, and this program reads only 1: use releases that match/],
+    [{ version: undefined }, /it has no version/],
+    [{ tenantId: "../other" }, /tenantId: must be 1 to 40/],
+    [{ jobId: "nope" }, /jobId: must be a lower-case UUID of version 7/],
+    [{ state: "done" }, /state: /],
+    [{ revision: 0 }, /revision: /],
+    [{ files: { "../../etc/passwd": { bytes: 1, sha256: "a".repeat(64) } } }, /files/],
+    [{ files: { "source.mp4": { bytes: -1, sha256: "a".repeat(64) } } }, /files\.source\.mp4\.bytes: /],
+    [{ owner: { volume: "v" } }, /owner\.node: /],
+  ])("refuses %j", (change, message) => {
+    const text = JSON.stringify({ ...record, ...change });
+    expect(() => parseJobRecord(text)).toThrow(InvalidRecordError);
+    expect(() => parseJobRecord(text)).toThrow(message);
+  });
+
+  it("names all problems at once", () => {
+    const text = JSON.stringify({ ...record, tenantId: "A", jobId: "B", state: "C" });
+    expect(() => parseJobRecord(text)).toThrow(/tenantId: [^]*jobId: [^]*state: /);
+  });
+
+  it.each([
+    ["", /not JSON/],
+    ["{", /not JSON/],
+    ["null", /not a JSON object/],
+    ["[]", /not a JSON object/],
+    [" ".repeat(MAXIMUM_RECORD_BYTES + 1), /has 1048577 bytes; at most 1048576/],
+    [
+      `{"version":1,"attributes":${"[".repeat(100_000)}${"]".repeat(100_000)}}`,
+      /nested too deeply|not valid/,
+    ],
+  ])("refuses what is no record", (text, message) => {
+    expect(() => parseJobRecord(text)).toThrow(InvalidRecordError);
+    expect(() => parseJobRecord(text)).toThrow(message);
+  });
+
+  it("isn't written when it couldn't be read again", () => {
+    const large = jobRecord({ attributes: { text: "x".repeat(MAXIMUM_RECORD_BYTES) } });
+    expect(() => serializeJobRecord(large)).toThrow(InvalidRecordError);
+  });
+});
+
+describe("names of files", () => {
+  it.each(["source.mp4", "a", "audio_track-2.aac", "x".repeat(128), "constructor"])("takes %s", (name) => {
+    expect(parseJobFileName(name)).toBe(name);
+  });
+
+  it.each(["", ".", "..", ".hidden", "a/b", "../a", "a\0", "a b", "ä", "-rf", "x".repeat(129), "x.partial"])(
+    "refuses %j as file and as log",
+    (name) => {
+      expect(() => parseJobFileName(name)).toThrow(InvalidFileNameError);
+      expect(() => parseLogName(name)).toThrow(InvalidFileNameError);
+    },
+  );
+
+  it.each(["metadata.json", "logs"])("keeps %s for the job itself", (name) => {
+    expect(() => parseJobFileName(name)).toThrow(/are the job's own/);
+  });
+
+  it("never holds a separator or a leading dot, whatever is tried", () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        expect(isJobFileName(text) && /^\.|[/\\\0\n]/.test(text)).toBe(false);
+      }),
+    );
+  });
+});
+
+describe("the stack's contract", () => {
+  it("is read as it was written, with what later releases add left out", () => {
+    expect(parseStackContract({ ...stackContract(), later: true })).toEqual(stackContract());
+    expect(parseStackContract(stackContract({ objectStorage: null })).objectStorage).toBeNull();
+  });
+
+  it.each([
+    [null, /it is not a JSON object/],
+    [{}, /it has no contractVersion; this program reads contractVersion 1/],
+    [{ ...stackContract(), contractVersion: 2 }, /contractVersion 2, and this program reads only 1/],
+    [{ ...stackContract(), namespace: 7, reserveBytes: -1 }, /namespace: [^]*reserveBytes: /],
+    [{ ...stackContract(), retention: { ...RETENTION, failedSeconds: "1d" } }, /retention\.failedSeconds: /],
+    [
+      { ...stackContract(), tenants: [{ id: "A", catalogueSecret: "s", objectStorageSecret: null }] },
+      /tenants\.0\.id: /,
+    ],
+  ])("refuses what it can't rely on (%#)", (value, message) => {
+    expect(() => parseStackContract(value)).toThrow(InvalidContractError);
+    expect(() => parseStackContract(value)).toThrow(message);
+  });
+});
+
+describe("the cleanup job's settings", () => {
+  const { namespace, catalogue, objectStorage, retention, heartbeatTimeoutSeconds } = stackContract();
+  const config = {
+    ...{
+      version: 1,
+      namespace,
+      catalogue,
+      objectStorage,
+      retention,
+      heartbeatTimeoutSeconds,
+      checkPods: true,
+    },
+    pressure: { highWaterPercent: 85, lowWaterPercent: 70 },
+  };
+
+  it("are read as they were written", () => {
+    expect(parseCleanupConfig(config)).toEqual(config);
+  });
+
+  it.each([
+    [{ ...config, version: 3 }, /version 3, and this program reads only 1/],
+    [{ ...config, chekPods: true }, /chekPods/],
+    [{ ...config, retention: { ...RETENTION, completedAction: "shred" } }, /retention\.completedAction: /],
+    [{ ...config, pressure: { highWaterPercent: 70, lowWaterPercent: 70 } }, /lowWaterPercent must be less/],
+  ])("are refused when in doubt (%#)", (value, message) => {
+    expect(() => parseCleanupConfig(value)).toThrow(InvalidCleanupConfigError);
+    expect(() => parseCleanupConfig(value)).toThrow(message);
+  });
+});
