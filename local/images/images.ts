@@ -70,7 +70,7 @@ export async function buildImages(
       user: NON_ROOT,
     }),
     cleanupJob: await nodeProgram("cleanup-job", "cleanup-job.mjs", ["cleanup-job/build.mjs"]),
-    catalogue: await nodeProgram("catalogue", "catalogue.mjs", ["catalogue/build.mjs"]),
+    catalogue: await nodeProgram("catalogue", "program/catalogue.mjs", ["catalogue/build.mjs"]),
     demoWorker: await nodeProgram("demo-worker", "demo-worker.mjs", ["local/demo/build.mjs"]),
   };
 }

@@ -1,0 +1,54 @@
+// Runs a program of this project on a machine that has nothing but a Node.js: installs the packages if
+// they are not those of the lockfile, then hands over to the Node.js that the lockfile pins. Plain
+// JavaScript without dependencies, because nothing else is there before it has run.
+//
+//   node local/bootstrap.mjs PROGRAM.ts [ARGUMENT ...]
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const project = dirname(dirname(fileURLToPath(import.meta.url)));
+const stamp = join(project, "node_modules", ".installed-lockfile");
+const lockfile = createHash("sha256").update(readFileSync(join(project, "package-lock.json"))).digest("hex");
+
+if (Number(process.versions.node.split(".")[0]) < 20) {
+  console.error(`Node.js ${process.versions.node} is too old. Install Node.js 20 or later and start again.`);
+  process.exit(1);
+}
+
+if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lockfile) {
+  const started = Date.now();
+  console.log("· Installing the packages of the lockfile (about a minute the first time)");
+  const code = await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], process.env);
+  if (code !== 0) {
+    console.error("✗ npm ci failed. Check that the npm registry can be reached, and start again.");
+    process.exit(code);
+  }
+  writeFileSync(stamp, lockfile);
+  console.log(`✓ Installing the packages of the lockfile (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+}
+
+const node = join(project, "node_modules", "node", "bin");
+const path = [join(project, "node_modules", ".bin"), process.env.PATH ?? ""].join(delimiter);
+const [program, ...args] = process.argv.slice(2);
+const env = { ...process.env, PATH: [node, path].join(delimiter) };
+process.exit(await run(join(node, "node"), ["--import", "tsx", join(project, program), ...args], env));
+
+/** Resolves to the exit code; a signal to this process reaches the other too and is left to it. */
+function run(command, parameters, environment) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.removeAllListeners(signal);
+  return new Promise((resolve) => {
+    const child = spawn(command, parameters, { cwd: project, env: environment, stdio: "inherit" });
+    // A terminal's Ctrl-C goes to the whole group; a signal to this process alone is passed on.
+    process.on("SIGINT", () => {});
+    for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+    child.once("error", (error) => {
+      console.error(`✗ ${command} could not be run: ${error.message}`);
+      resolve(1);
+    });
+    child.once("exit", (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
+  });
+}

@@ -1,0 +1,52 @@
+// Bundles a program of this project into one file for Node.js 24, with what cannot be bundled beside it.
+import { cp, mkdir, readdir, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+
+import { build } from "esbuild";
+
+/**
+ * Leaves `directory/name.mjs`, and below `directory/node_modules` the native library for locks where the
+ * program takes them. Extra directories are copied beside the file under their own name.
+ * @param {{ entry: string, directory: string, name: string, locks?: boolean, copy?: readonly string[] }} options
+ */
+export async function bundle({ entry, directory, name, locks = false, copy = [] }) {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  await build({
+    entryPoints: [entry],
+    outfile: join(directory, `${name}.mjs`),
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    // koffi opens its native library itself at run time.
+    external: ["koffi", "pg-native"],
+    // Packages that are CommonJS call require() for Node's own modules.
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
+    legalComments: "linked",
+    logLevel: "warning",
+  });
+  for (const path of copy) await cp(path, join(directory, path.split("/").at(-1)), { recursive: true });
+  if (locks) await copyKoffi(createRequire(entry), join(directory, "node_modules"));
+}
+
+const NEEDED = /(^|\/)(package\.json|LICENSE\.txt|[^/]+\.(js|cjs|node))$/;
+
+async function copyKoffi(require, modules) {
+  const koffi = dirname(require.resolve("koffi"));
+  await cp(koffi, join(modules, "koffi"), {
+    recursive: true,
+    filter: (path) => {
+      const below = path.slice(koffi.length + 1);
+      return !/^(doc|vendor|lib)(\/|$)/.test(below) && (!/\.[^/]+$/.test(below) || NEEDED.test(below));
+    },
+  });
+  // The libraries of this machine's architecture, for glibc and musl.
+  const scope = join(dirname(koffi), "@koromix");
+  for (const name of await readdir(scope)) {
+    if (name.startsWith("koffi-")) await cp(join(scope, name), join(modules, "@koromix", name), { recursive: true });
+  }
+}
