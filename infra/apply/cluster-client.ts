@@ -138,10 +138,12 @@ export class ClusterClient {
     };
     await this.kubeConfig.applyToHTTPSOptions(options);
     options.agent = this.agent;
+    const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     options.headers = {
       ...options.headers,
       accept: "application/json",
-      ...(type && { "content-type": type }),
+      // Node states no length for the body of a DELETE by itself.
+      ...(content && { "content-length": content.length, "content-type": type }),
     };
     const url = new URL(`${server.pathname.replace(/\/$/, "")}${path}`, server);
     return new Promise((resolve, reject) => {
@@ -159,7 +161,7 @@ export class ClusterClient {
       });
       request.on("timeout", () => request.destroy(new Error(`nothing for ${REQUEST_TIMEOUT / 1000} s`)));
       request.on("error", unreachable);
-      request.end(body === undefined ? undefined : JSON.stringify(body));
+      request.end(content);
     });
   }
 
