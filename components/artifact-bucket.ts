@@ -13,6 +13,7 @@ import type { Role } from "./lib/labels.js";
 import { buildMinioServer, buildMinioService, buildSetupJob, minioEndpoint } from "./lib/minio-workloads.js";
 import type { MinioWorkloadArgs } from "./lib/minio-workloads.js";
 import { setupScript } from "./lib/object-storage-setup.js";
+import { buildStorageQuota } from "./lib/storage-quota.js";
 import type { BucketUser } from "./lib/object-storage-setup.js";
 
 /** Backed by MinIO in the cluster. What uses the bucket sees S3 alone, so that another backing can take its place. */
@@ -86,6 +87,19 @@ export class ArtifactBucket extends pulumi.ComponentResource {
       },
       child(),
     );
+    const quota = new k8s.core.v1.ResourceQuota(
+      `${name}-quota`,
+      buildStorageQuota({
+        environment,
+        role: "object-storage",
+        namespace: systemNamespace,
+        name: "object-storage",
+        storageClass: args.storageClass,
+        claims: 1,
+        bytes: args.volumeBytes,
+      }),
+      child(),
+    );
     const claim = new k8s.core.v1.PersistentVolumeClaim(
       `${name}-claim`,
       buildClaim({
@@ -98,7 +112,7 @@ export class ArtifactBucket extends pulumi.ComponentResource {
         bytes: args.volumeBytes,
       }),
       // A claim that is replaced is a bucket that is lost.
-      child({ protect: args.protectData, retainOnDelete: args.protectData }),
+      child({ protect: args.protectData, retainOnDelete: args.protectData, dependsOn: [quota] }),
     );
 
     const workload: MinioWorkloadArgs = {

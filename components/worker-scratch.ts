@@ -7,6 +7,7 @@ import { childOptions } from "./lib/child-options.js";
 import { buildClaim } from "./lib/claims.js";
 import { labels } from "./lib/labels.js";
 import type { Slot } from "./lib/slots.js";
+import { buildStorageQuota } from "./lib/storage-quota.js";
 
 export interface WorkerScratchArgs {
   readonly environment: string;
@@ -59,23 +60,16 @@ export function slotVolumeName(namespace: string, slot: Slot): string {
 }
 
 export function buildQuota(args: WorkerScratchArgs) {
-  const bytes = formatSize(args.slotBytes * BigInt(args.slots.length));
-  const claims = String(args.slots.length);
-  return {
-    metadata: {
-      name: "worker-scratch",
-      namespace: args.namespace,
-      labels: labels(args.environment, "worker"),
-    },
-    spec: {
-      hard: {
-        persistentvolumeclaims: claims,
-        "requests.storage": bytes,
-        [`${args.storageClass}.storageclass.storage.k8s.io/persistentvolumeclaims`]: claims,
-        [`${args.storageClass}.storageclass.storage.k8s.io/requests.storage`]: bytes,
-      },
-    },
-  };
+  const { environment, namespace, storageClass, slots } = args;
+  return buildStorageQuota({
+    environment,
+    role: "worker",
+    namespace,
+    name: "worker-scratch",
+    storageClass,
+    claims: slots.length,
+    bytes: args.slotBytes * BigInt(slots.length),
+  });
 }
 
 export function buildLimits(args: WorkerScratchArgs) {
