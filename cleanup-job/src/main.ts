@@ -1,4 +1,4 @@
-import { hostname, userInfo } from "node:os";
+import { hostname } from "node:os";
 import { KubeConfig } from "@kubernetes/client-node";
 import { Command, CommanderError, Option } from "commander";
 import { readAudit, verifyChain } from "@video-storage/catalogue/audit";
@@ -170,7 +170,7 @@ async function withContext(
         rules: rulesOf(config),
         trashSeconds: config.retention.trashSeconds,
         pods: podsOf(config, options, report),
-        actor: process.env["POD_NAME"] ?? `${userInfo().username}@${hostname()}`,
+        actor: process.env["POD_NAME"] ?? `uid ${process.getuid!()} on ${hostname()}`,
         report,
       });
     } finally {

@@ -40,11 +40,15 @@ export interface ObjectStorageCredentials {
   readonly secretAccessKey: string;
 }
 
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
 /** Without credentials the SDK's own chain is used: on AWS, the pod's role. */
 export function openObjectStore(
   settings: ObjectStorageSettings,
   credentials: ObjectStorageCredentials | undefined,
 ): ObjectStore {
+  // The SDK looks for its own settings at home, and fails when a uid without a passwd entry has none.
+  process.env["HOME"] ??= "/";
   const client = new S3Client({
     region: settings.region,
     forcePathStyle: settings.forcePathStyle,
@@ -52,6 +56,8 @@ export function openObjectStore(
     ...(credentials && { credentials }),
     // A stream can't be sent twice: the next sweep tries again.
     maxAttempts: 1,
+    // The error is thrown and reported; the SDK would print about it as well.
+    logger: SILENT,
     requestHandler: { connectionTimeout: 5_000, socketTimeout: 60_000 },
   });
   const { bucket } = settings;

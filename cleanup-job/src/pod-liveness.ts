@@ -5,6 +5,7 @@ import {
   KubeConfig,
   ServerConfiguration,
 } from "@kubernetes/client-node";
+import { UsageError } from "./configuration.js";
 import type { PodLiveness } from "./plan.js";
 
 /** Whoever knows whether a pod lives. */
@@ -31,7 +32,7 @@ export function podsOfCluster(
 ): PodSource {
   const cluster = kubeConfig.getCurrentCluster();
   if (!cluster)
-    throw new Error("no Kubernetes cluster is configured: run in a pod, or set checkPods to false");
+    throw new UsageError("no Kubernetes cluster is configured: run in a pod, or set checkPods to false");
   const api = new CoreV1Api(
     createConfiguration({
       baseServer: new ServerConfiguration(cluster.server, {}),
