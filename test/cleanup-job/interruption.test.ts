@@ -5,7 +5,7 @@ import type { JobId } from "@video-storage/contract/identity";
 import { startWorld } from "./world.js";
 import type { JobSpecification, Volume, World } from "./world.js";
 
-const RUNS = Number(process.env["KILL_RUNS"] ?? 10);
+const RUNS = Number(process.env["KILL_RUNS"] ?? 6);
 const SEED = Number(process.env["KILL_SEED"] ?? Date.now() % 2 ** 31);
 
 let world: World;
@@ -100,6 +100,7 @@ describe("a sweep that is killed", () => {
           const { code } = await finished;
           await killer;
           if (code === 0) break;
+          expect(code).toBeNull(); // killed, and not failed
           kills++;
           const rows = await volume.audit();
           const open = rows.filter(({ phase }) => phase === "intent").length * 2 - rows.length;
