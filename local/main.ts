@@ -12,16 +12,16 @@ const program = new Command("local")
   .description("The storage layer's environment on this machine: a real cluster, database, S3 server and Prometheus.")
   .addHelpText("after", EXIT_CODES)
   .exitOverride()
-  .option("--environment NAME", "name of the environment; each has its own state and addresses", "local");
+  .option("--environment <name>", "name of the environment; each has its own state and addresses", "local");
 
 program
   .command("start", { isDefault: true })
   .description("bring the environment up, deploy the stack into it, run jobs and watch them being cleaned")
-  .option("--video FILE", "an MP4 of your own as every job's source.mp4")
+  .option("--video <file>", "an MP4 of your own as every job's source.mp4")
   .option("--again", "run new jobs even if an earlier run's are there")
   .option("--no-jobs", "bring everything up and run no jobs")
-  .option("--engine WHICH", "pulumi (needs its CLI), render (for trying out), or auto", "auto")
-  .option("--context NAME", "use the cluster of this kubeconfig context instead of building one")
+  .option("--engine <which>", "pulumi (needs its CLI), render (for trying out), or auto", "auto")
+  .option("--context <name>", "use the cluster of this kubeconfig context instead of building one")
   .action((options) => start({ ...program.opts(), ...options }));
 
 program.command("stop").description("end everything that start started; data stays").action(() => stop(program.opts()));

@@ -39,7 +39,7 @@ export function cleanupPolicy(bucket: string): BucketPolicy {
       "s3:AbortMultipartUpload",
       "s3:ListMultipartUploadParts",
     ],
-    ["s3:ListBucket", "s3:ListBucketMultipartUploads"],
+    ["s3:ListBucketMultipartUploads"],
   );
 }
 
@@ -47,7 +47,7 @@ function prefixPolicy(
   bucket: string,
   prefix: string,
   objectActions: readonly string[],
-  bucketActions: readonly string[] = ["s3:ListBucket"],
+  wholeBucketActions: readonly string[] = [],
 ): BucketPolicy {
   return {
     Version: "2012-10-17",
@@ -55,10 +55,14 @@ function prefixPolicy(
       { Effect: "Allow", Action: objectActions, Resource: [`arn:aws:s3:::${bucket}/${prefix}*`] },
       {
         Effect: "Allow",
-        Action: bucketActions,
+        Action: ["s3:ListBucket"],
         Resource: [`arn:aws:s3:::${bucket}`],
         Condition: { StringLike: { "s3:prefix": [`${prefix}*`] } },
       },
+      // MinIO refuses a policy that names a prefix for these.
+      ...(wholeBucketActions.length > 0
+        ? [{ Effect: "Allow" as const, Action: wholeBucketActions, Resource: [`arn:aws:s3:::${bucket}`] }]
+        : []),
     ],
   };
 }

@@ -3,7 +3,6 @@
 //
 //   demo-worker extract ENDING   fetch VIDEO_URL as a job's source, then end as told
 //   demo-worker upload JOB       read a completed job and say that it was uploaded
-import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { SOURCE_FILE } from "@video-storage/contract/layout";
@@ -41,15 +40,22 @@ async function end(job: Job, ending: string): Promise<void> {
       await job.fail("the video has no audio track");
       break;
     case "stay":
-      await once(process, "SIGTERM");
+      await terminated();
       await job.fail("stopped before it was done");
       break;
     case "die":
-      // SIGKILL, as the kernel does it to a process that took too much memory: no handler runs.
+      // As the kernel does it to a process that took too much memory: no handler runs.
       process.kill(process.pid, "SIGKILL");
       await sleep(60_000);
   }
   console.log(JSON.stringify({ event: "ended", state: job.state }));
+}
+
+/** An extraction that goes on until it is told to stop; a handler for a signal alone keeps no process alive. */
+async function terminated(): Promise<void> {
+  let told = false;
+  process.once("SIGTERM", () => (told = true));
+  while (!told) await sleep(200);
 }
 
 async function upload(storage: Storage, jobId: string): Promise<void> {
