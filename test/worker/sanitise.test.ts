@@ -161,12 +161,55 @@ describe("attributes", () => {
       }),
     );
   });
+});
 
-  it("and texts of any kind never make it fail or change twice", () => {
+describe("texts of any kind", () => {
+  const pieces = [
+    "token",
+    "=",
+    ":",
+    '"',
+    '\\"',
+    "'",
+    " ",
+    "\n",
+    "https://",
+    "a@b",
+    "Bearer ",
+    "cookie",
+    "&",
+    "?",
+    "{",
+    ",",
+  ];
+  const noise = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(fc.constantFrom(...pieces)).map((chosen) => chosen.join("")),
+  );
+  const forms = [
+    (secret: string) => `password=${secret}`,
+    (secret: string) => `&sig=${secret}`,
+    (secret: string) => `"apiKey": "${secret}"`,
+    (secret: string) => `?X-Amz-Signature=${secret}`,
+    (secret: string) => `https://u:${secret}@h/`,
+    (secret: string) => `Bearer ${secret}`,
+  ];
+
+  it("on the lines and in the words around it don't hide a secret from the sanitiser", () => {
     fc.assert(
-      fc.property(fc.string({ unit: "binary" }), (text) => {
-        expect(sanitiseText(sanitiseText(text))).toBe(sanitiseText(text));
+      fc.property(noise, fc.constantFrom(...forms), noise, (before, form, after) => {
+        expect(sanitiseText(`${before}\n${form("hunter2HUNTER2")} ${after}`)).not.toContain("hunter2HUNTER2");
       }),
+      { numRuns: 2_000 },
     );
   });
+
+  it.each([...pieces, "token=", 'token: "', "-----BEGIN PRIVATE KEY-----", "eyJaaaaaa.", "a"])(
+    "take a time in proportion to their length: %j",
+    (piece) => {
+      const started = performance.now();
+      expect(typeof sanitiseText(piece.repeat(100_000 / piece.length))).toBe("string");
+      expect(performance.now() - started).toBeLessThan(2_000);
+    },
+  );
 });

@@ -62,7 +62,7 @@ const REPLACEMENTS: readonly Replacement[] = [
   [/\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/?#"'<>]*@/gi, (_all, scheme) => `${scheme}${REDACTED}@`],
   // Headers: the rest of the line.
   [
-    /\b((?:set-)?cookie|(?:proxy-)?authorization|x-[a-z-]*(?:token|key|secret))(["']?\s*:\s*)["']?[^\r\n"']+/gi,
+    /\b((?:set-)?cookie|(?:proxy-)?authorization|x-[a-z-]*(?:token|key|secret))(["']?[ \t]*:[ \t]*)["']?[^\r\n"']+/gi,
     (_all, name, separator) => `${name}${separator}${REDACTED}`,
   ],
   [
@@ -84,8 +84,8 @@ const REPLACEMENTS: readonly Replacement[] = [
   [/\bnpm_[A-Za-z0-9]{36}\b/g, () => REDACTED],
 ];
 
-const NAME_AND_SEPARATOR = /(\\?["']?)([A-Za-z][A-Za-z0-9_.%-]{0,63})\1(\s*[=:]\s*)/g;
-const VALUE = /(\\"|"|')(?:.*?(?<!\\)\1|[^\r\n]*$)|[^\s&"'<>]+/y;
+const NAME_AND_SEPARATOR = /(\\?["']?)([A-Za-z][A-Za-z0-9_.%-]{0,63})\1([ \t]*[=:][ \t]*)/g;
+const VALUE = /(\\"|"|')(?:.*?(?<!\\)\1|[^\r\n]*(?=[\r\n]|$))|[^\s&"'<>]+/y;
 
 /**
  * `name=value` and `"name": "value"`, parameters of signed URLs among them. Where the name is no secret's, what
