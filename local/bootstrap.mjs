@@ -12,7 +12,9 @@ import { fileURLToPath } from "node:url";
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
 const stamp = join(project, "node_modules", ".installed-lockfile");
-const lockfile = createHash("sha256").update(readFileSync(join(project, "package-lock.json"))).digest("hex");
+const lockfile = createHash("sha256")
+  .update(readFileSync(join(project, "package-lock.json")))
+  .digest("hex");
 
 if (Number(process.versions.node.split(".")[0]) < 20) {
   console.error(`Node.js ${process.versions.node} is too old. Install Node.js 20 or later and start again.`);

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import type { SpawnOptions } from "node:child_process";
+import type { ChildProcess, SpawnOptions } from "node:child_process";
 
 /** What a finished command left. */
 export interface Finished {
@@ -29,10 +29,22 @@ export interface RunOptions extends SpawnOptions {
   readonly timeoutSeconds?: number;
 }
 
+// A build that outlived its start would go on for minutes with nobody to use it.
+const running = new Set<ChildProcess>();
+process.once("exit", () => running.forEach((child) => child.kill("SIGTERM")));
+
 /** Runs a command to its end and returns what it printed, whatever its exit code. */
-export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+export async function run(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Finished> {
   const { input, onLine, timeoutSeconds, ...rest } = options;
-  const child = spawn(program, args, { ...rest, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
+  const child = spawn(program, args, {
+    ...rest,
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+  });
+  running.add(child);
   const output = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) {
     let pending = "";
@@ -53,11 +65,16 @@ export async function run(program: string, args: readonly string[], options: Run
     return { code, ...output };
   } finally {
     clearTimeout(timer);
+    running.delete(child);
   }
 }
 
 /** Like {@link run}; throws {@link CommandError} unless the command succeeds. */
-export async function must(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+export async function must(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string> {
   const finished = await run(program, args, options);
   if (finished.code !== 0) throw new CommandError([program, ...args].slice(0, 6).join(" "), finished);
   return finished.stdout;

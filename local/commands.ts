@@ -1,15 +1,18 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 
+import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../components/node-exporter-alerts.js";
 import { deploy } from "./deploy.js";
 import type { EngineChoice } from "./deploy.js";
 import { fatesOf, lastRun, runJobs, watchSweeps } from "./demo/jobs.js";
 import { checkVideo, ensureSampleVideo } from "./demo/sample-video.js";
+import type { Environment } from "./environment/environment.js";
+import { loadRules } from "./environment/prometheus.js";
 import { destroyEnvironment, startEnvironment, stopEnvironment } from "./environment/environment.js";
 import { workAlone } from "./exclusive.js";
 import { cacheDirectory, stateDirectory } from "./paths.js";
 import { step } from "./progress.js";
-import { localSlots } from "./stack.js";
+import { SYSTEM_NAMESPACE, localSlots } from "./stack.js";
 import { fatesTable, whereToLook } from "./summary.js";
 
 /** Options of `start`. */
@@ -32,6 +35,7 @@ export async function start(options: StartOptions): Promise<void> {
 
   const environment = await startEnvironment(options.environment, slots);
   const { outputs, engine } = await deploy(environment, options.engine);
+  await step("Giving Prometheus the stack's alert rules", () => takeRules(environment));
   console.log(`✓ Ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
 
   if (options.jobs) {
@@ -53,6 +57,20 @@ export async function start(options: StartOptions): Promise<void> {
   console.log(`\n${whereToLook(environment, outputs, engine)}`);
 }
 
+async function takeRules({ cluster, sandbox, network }: Environment): Promise<void> {
+  const found = await cluster.kubectl([
+    "-n",
+    SYSTEM_NAMESPACE,
+    "get",
+    "configmap",
+    ALERTS_CONFIG_MAP,
+    "-o",
+    "json",
+  ]);
+  const { data } = JSON.parse(found) as { data: Record<string, string> };
+  await loadRules(sandbox, network, data[ALERTS_FILE]!);
+}
+
 /** Ends what start started. */
 export async function stop({ environment }: { environment: string }): Promise<void> {
   await workAlone(stateDirectory(environment));
@@ -66,5 +84,6 @@ export async function destroy(options: { environment: string; cache?: boolean })
   const was = await step("Removing the environment", () => destroyEnvironment(options.environment));
   if (options.cache) await rm(cacheDirectory(), { recursive: true, force: true });
   console.log(was ? "  Nothing of it is left." : "  There was none.");
-  if (!options.cache) console.log(`  Built programs stay in ${cacheDirectory()}; npm run destroy -- --cache removes them.`);
+  if (!options.cache)
+    console.log(`  Built programs stay in ${cacheDirectory()}; npm run destroy -- --cache removes them.`);
 }

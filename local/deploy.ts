@@ -10,7 +10,7 @@ import type { Environment } from "./environment/environment.js";
 import { Failure } from "./failure.js";
 import { step } from "./progress.js";
 import type { Report } from "./progress.js";
-import { STACK, localConfiguration } from "./stack.js";
+import { STACK, SYSTEM_NAMESPACE, localConfiguration } from "./stack.js";
 
 /** How the stack is deployed: by the engine, without one, or by the engine where there is one. */
 export type EngineChoice = "pulumi" | "render" | "auto";
@@ -25,7 +25,9 @@ export async function deploy(
 ): Promise<{ outputs: StackOutputs; engine: string }> {
   const engine = await chooseEngine(environment, choice);
   if (engine === "pulumi") {
-    const outputs = await step("Deploying the stack with the Pulumi engine", (report) => deployWithEngine(environment, report));
+    const outputs = await step("Deploying the stack with the Pulumi engine", (report) =>
+      deployWithEngine(environment, report),
+    );
     return { outputs, engine: `the Pulumi engine (${findPulumi()})` };
   }
   const outputs = await step("Deploying the stack (rendered and applied, without an engine)", (report) =>
@@ -33,7 +35,8 @@ export async function deploy(
   );
   return {
     outputs,
-    engine: "render and apply, which is for trying out: no pulumi CLI was found on PATH, and `pulumi up` is how it is used",
+    engine:
+      "render and apply, which is for trying out: no pulumi CLI was found on PATH, and `pulumi up` is how it is used",
   };
 }
 
@@ -77,7 +80,7 @@ async function deployRendered(environment: Environment, report: Report): Promise
   });
   await apply({
     kubeconfig: cluster.kubeconfig,
-    systemNamespace: "video-storage",
+    systemNamespace: SYSTEM_NAMESPACE,
     manifests: rendered.manifests,
     onProgress: (progress) => report(described(progress)),
   });

@@ -1,46 +1,68 @@
+import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
 import { Command, CommanderError } from "commander";
+import type { CommandOptions } from "commander";
 
 import { CommandError } from "./command.js";
 import { destroy, start, stop } from "./commands.js";
 import { Failure } from "./failure.js";
+import { audit, kubectl } from "./inspect.js";
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed (the message says why and what to do), 2 wrong usage, 130 interrupted.
 What is interrupted or fails can be started again: nothing is left that a next start trips over.`;
 
 const program = new Command("local")
-  .description("The storage layer's environment on this machine: a real cluster, database, S3 server and Prometheus.")
+  .description(
+    "The storage layer's environment on this machine: a real cluster, database, S3 server and Prometheus.",
+  )
   .addHelpText("after", EXIT_CODES)
   .exitOverride()
-  .option("--environment <name>", "name of the environment; each has its own state and addresses", "local");
+  .enablePositionalOptions();
 
-program
-  .command("start", { isDefault: true })
+/** A command that works on one environment. */
+function command(name: string, options: CommandOptions = {}): Command {
+  const environment = "name of the environment; each has its own state and addresses";
+  return program.command(name, options).option("--environment <name>", environment, "local");
+}
+
+command("start", { isDefault: true })
   .description("bring the environment up, deploy the stack into it, run jobs and watch them being cleaned")
   .option("--video <file>", "an MP4 of your own as every job's source.mp4")
   .option("--again", "run new jobs even if an earlier run's are there")
   .option("--no-jobs", "bring everything up and run no jobs")
   .option("--engine <which>", "pulumi (needs its CLI), render (for trying out), or auto", "auto")
   .option("--context <name>", "use the cluster of this kubeconfig context instead of building one")
-  .action((options) => start({ ...program.opts(), ...options }));
+  .action(start);
 
-program.command("stop").description("end everything that start started; data stays").action(() => stop(program.opts()));
+command("stop").description("end everything that start started; data stays").action(stop);
 
-program
-  .command("destroy")
+command("destroy")
   .description("stop, and remove every trace of the environment")
   .option("--cache", "also remove the built programs and images that all checkouts share")
-  .action((options) => destroy({ ...program.opts(), ...options }));
+  .action(destroy);
+
+command("kubectl")
+  .description("kubectl, on this environment's cluster")
+  .argument("[words...]", "its arguments; after -- if they begin with a dash")
+  .allowUnknownOption()
+  .passThroughOptions()
+  .action((words: string[], options) => kubectl(options, words));
+
+command("audit")
+  .description("what the sweep deleted and moved, why and for whom, with its chain of hashes verified")
+  .option("--json", "one JSON object a row")
+  .action(audit);
 
 process.once("SIGINT", () => interrupted(130)).once("SIGTERM", () => interrupted(143));
 
 try {
   await program.parseAsync();
-  process.exit(0);
+  process.exit();
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   if (error instanceof Failure) console.error(`\n✗ ${error.message}\n  ${error.remedy}`);
-  else if (error instanceof CommandError) console.error(`\n✗ ${error.message}`);
+  else if (error instanceof CommandError || error instanceof CatalogueUnavailableError)
+    console.error(`\n✗ ${error.message}`);
   else console.error("\n✗", error);
   process.exit(1);
 }

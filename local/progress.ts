@@ -27,7 +27,9 @@ export async function step<T>(title: string, work: (report: Report) => Promise<T
   const timer = setInterval(draw, terminal ? 200 : 500);
   const end = (mark: string): void => {
     clearInterval(timer);
-    process.stdout.write(`${terminal ? "\r\x1b[K" : ""}${mark} ${title} (${seconds(Date.now() - started)})\n`);
+    process.stdout.write(
+      `${terminal ? "\r\x1b[K" : ""}${mark} ${title} (${seconds(Date.now() - started)})\n`,
+    );
   };
   try {
     const result = await work((text) => {

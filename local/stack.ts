@@ -11,6 +11,9 @@ import type { Environment } from "./environment/environment.js";
 /** The Pulumi stack that the local environment is an instance of, whatever the environment's own name. */
 export const STACK = "local";
 
+/** Namespace of what is not the workers': the stack's default. */
+export const SYSTEM_NAMESPACE = "video-storage";
+
 const SLOTS_PER_NODE = 3;
 const OBJECT_STORAGE_SLOT = "object-storage";
 const NODES = [{ name: NODE_NAME, slots: SLOTS_PER_NODE, directory: SLOTS_DIRECTORY }];

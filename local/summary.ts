@@ -3,6 +3,7 @@ import type { Fate, Run } from "./demo/jobs.js";
 import { workerDid } from "./demo/jobs.js";
 import type { Environment } from "./environment/environment.js";
 import { prometheusUrl } from "./environment/prometheus.js";
+import { table } from "./table.js";
 
 /** What happened to each job and why, as a table. */
 export function fatesTable(run: Run, fates: readonly Fate[]): string {
@@ -31,14 +32,20 @@ export function whereToLook(environment: Environment, outputs: StackOutputs, eng
   const lines: [string, string][] = [
     ["deployed with", engine],
     ["contract version", String(outputs.contractVersion)],
-    ["volumes", outputs.slots.map(({ name, capacityBytes }) => `${name} (${mebibytes(capacityBytes)})`).join(", ")],
+    [
+      "volumes",
+      outputs.slots.map(({ name, capacityBytes }) => `${name} (${mebibytes(capacityBytes)})`).join(", "),
+    ],
     ["tenants", outputs.tenants.map(({ id }) => id).join(", ")],
     ["object storage", outputs.objectStorage ? `bucket ${outputs.objectStorage.bucket}` : "none"],
     ["sweep", `${outputs.cleanup.cronJobs.join(", ")} at "${outputs.cleanup.schedule}"`],
   ];
   const next: [string, string][] = [
     ["the cluster", `npm run kubectl -- -n ${outputs.namespace} get pods,cronjobs,pvc`],
-    ["the whole contract", `npm run kubectl -- -n ${outputs.namespace} get configmap video-storage-contract -o yaml`],
+    [
+      "the whole contract",
+      `npm run kubectl -- -n ${outputs.namespace} get configmap video-storage-contract -o yaml`,
+    ],
     ["the audit", "npm run audit"],
     ["Prometheus", `${prometheusUrl(network)} (from this machine only)`],
     ["kubeconfig", cluster.kubeconfig],
@@ -52,11 +59,6 @@ export function whereToLook(environment: Environment, outputs: StackOutputs, eng
 function pairs(entries: readonly [string, string][]): string {
   const width = Math.max(...entries.map(([name]) => name.length));
   return entries.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join("\n");
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd()}`).join("\n");
 }
 
 function mebibytes(bytes: number): string {

@@ -67,14 +67,26 @@ export async function unpackDebianPackages(): Promise<DebianPrograms> {
     .filter((entry) => entry.isDirectory() && entry.name.endsWith("-linux-gnu"))
     .map((entry) => join(directory, "usr/lib", entry.name))
     .join(delimiter);
-  return { path, libraries, find: (name) => findOn([path, process.env["PATH"] ?? "", "/usr/sbin:/sbin"], name) };
+  return {
+    path,
+    libraries,
+    find: (name) => findOn([path, process.env["PATH"] ?? "", "/usr/sbin:/sbin"], name),
+  };
 }
 
 async function download(archives: string, report: (detail: string) => void): Promise<void> {
   const fetch = (): ReturnType<typeof run> =>
     run(
       "apt-get",
-      ["install", "--yes", "--download-only", "--no-install-recommends", "-o", `Dir::Cache::archives=${archives}/`, ...PACKAGES],
+      [
+        "install",
+        "--yes",
+        "--download-only",
+        "--no-install-recommends",
+        "-o",
+        `Dir::Cache::archives=${archives}/`,
+        ...PACKAGES,
+      ],
       { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }, onLine: report },
     );
   let fetched = await fetch();

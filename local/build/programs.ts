@@ -36,7 +36,12 @@ const PROGRAMS: readonly GoProgram[] = [
       .map((value) => `-X ${value}`)
       .join(" "),
   },
-  { title: "etcd, containerd and the CNI plugins", module: "runtime", target: "tool", renamed: { server: "etcd" } },
+  {
+    title: "etcd, containerd and the CNI plugins",
+    module: "runtime",
+    target: "tool",
+    renamed: { server: "etcd" },
+  },
   { title: "CoreDNS", module: "coredns", target: "." },
   { title: "MinIO", module: "minio", target: "github.com/minio/minio" },
   { title: "the MinIO client", module: "mc", target: "github.com/minio/mc" },
@@ -97,17 +102,29 @@ async function compile(program: GoProgram, source: string, output: string, repor
   }
   const total = listed.stdout.trim().split("\n").length;
   let compiled = 0;
-  const args = ["build", "-v", "-trimpath", "-ldflags", `-s -w ${program.ldflags ?? ""}`.trim(), "-o", `${output}/`];
+  const args = [
+    "build",
+    "-v",
+    "-trimpath",
+    "-ldflags",
+    `-s -w ${program.ldflags ?? ""}`.trim(),
+    "-o",
+    `${output}/`,
+  ];
   await must("go", [...args, program.target], {
     cwd: source,
     env,
     onLine: () => report(`${++compiled} of at most ${total} packages compiled`),
   });
-  for (const [from, to] of Object.entries(program.renamed ?? {})) await rename(join(output, from), join(output, to));
+  for (const [from, to] of Object.entries(program.renamed ?? {}))
+    await rename(join(output, from), join(output, to));
 }
 
 async function requireGo(): Promise<void> {
   const found = await run("go", ["version"]).catch(() => undefined);
   if (found?.code === 0) return;
-  throw new Failure("Go was not found on PATH, and the local environment is built with it.", "Install Go 1.24 or later.");
+  throw new Failure(
+    "Go was not found on PATH, and the local environment is built with it.",
+    "Install Go 1.24 or later.",
+  );
 }

@@ -96,7 +96,10 @@ export async function runJobs(
     await Promise.all([
       (async () => {
         const { jobId, tenant, slot } = await extract("uploaded", first, slotA);
-        const upload = await pods.create("upload", buildUploaderPod({ ...args, slot, tenant, args: ["upload", jobId] }));
+        const upload = await pods.create(
+          "upload",
+          buildUploaderPod({ ...args, slot, tenant, args: ["upload", jobId] }),
+        );
         await pods.said(upload, "uploaded");
         await extract("cold", first, slotA);
       })(),
@@ -111,7 +114,13 @@ export async function runJobs(
   }
   const order = Object.keys(STORIES);
   jobs.sort((a, b) => order.indexOf(a.story) - order.indexOf(b.story));
-  const run: Run = { id, startedAt: new Date().toISOString(), video: video.file, videoBytes: video.bytes, jobs };
+  const run: Run = {
+    id,
+    startedAt: new Date().toISOString(),
+    video: video.file,
+    videoBytes: video.bytes,
+    jobs,
+  };
   await writeFile(runFile(environment), `${JSON.stringify(run, null, 2)}\n`);
   return run;
 }
@@ -145,14 +154,18 @@ export async function watchSweeps(
     const waiting = fates.filter(({ settled }) => !settled);
     if (waiting.length === 0) return fates;
     if (Date.now() > deadline) {
-      const which = waiting.map(({ job, state, location }) => `${job.jobId} (${job.story}: ${state}, ${location})`);
+      const which = waiting.map(
+        ({ job, state, location }) => `${job.jobId} (${job.story}: ${state}, ${location})`,
+      );
       throw new Failure(
         `After ${formatDuration(limitSeconds)} the sweep has not yet dealt with ${which.join(", ")}.`,
         `kubectl -n ${contract.namespace} get cronjobs,jobs,pods; kubectl -n ${contract.namespace} logs job/NAME --all-containers`,
       );
     }
     const next = 60 - (Math.floor(Date.now() / 1000) % 60);
-    report(`${fates.length - waiting.length} of ${fates.length} as they should be; the CronJob runs again in ${next} s`);
+    report(
+      `${fates.length - waiting.length} of ${fates.length} as they should be; the CronJob runs again in ${next} s`,
+    );
     await sleep(1_000);
   }
 }

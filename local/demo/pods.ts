@@ -23,7 +23,10 @@ export class Pods {
   }
 
   /** Creates a pod of this run from the metadata and spec of a worker's or uploader's. Returns its name. */
-  async create(name: string, pod: { metadata: { labels: Record<string, string> }; spec: object }): Promise<string> {
+  async create(
+    name: string,
+    pod: { metadata: { labels: Record<string, string> }; spec: object },
+  ): Promise<string> {
     const full = `demo-${this.run}-${name}`;
     const labels = { ...pod.metadata.labels, [RUN_LABEL]: this.run };
     const body = { metadata: { name: full, labels }, spec: pod.spec } as V1Pod;
@@ -33,7 +36,9 @@ export class Pods {
 
   /** Waits until a pod has ended, and returns whether all its containers ended with 0. */
   async ended(name: string, seconds = 180): Promise<boolean> {
-    const pod = await this.wait(name, seconds, ({ status }) => /^(Succeeded|Failed)$/.test(status?.phase ?? ""));
+    const pod = await this.wait(name, seconds, ({ status }) =>
+      /^(Succeeded|Failed)$/.test(status?.phase ?? ""),
+    );
     return pod.status?.phase === "Succeeded";
   }
 
@@ -49,7 +54,10 @@ export class Pods {
         .map((line) => JSON.parse(line) as Record<string, unknown>)
         .find((line) => line["event"] === event);
       if (!found && /^(Succeeded|Failed)$/.test(status?.phase ?? "")) {
-        throw new Failure(`Pod ${name} ended without saying "${event}":\n${log}`, "Run npm start -- --again.");
+        throw new Failure(
+          `Pod ${name} ended without saying "${event}":\n${log}`,
+          "Run npm start -- --again.",
+        );
       }
       return found !== undefined;
     });
@@ -64,7 +72,11 @@ export class Pods {
   /** Deletes the pods of every run but this one. */
   async deleteOthers(): Promise<void> {
     const labelSelector = `${RUN_LABEL},${RUN_LABEL}!=${this.run}`;
-    await this.api.deleteCollectionNamespacedPod({ namespace: this.namespace, labelSelector, gracePeriodSeconds: 5 });
+    await this.api.deleteCollectionNamespacedPod({
+      namespace: this.namespace,
+      labelSelector,
+      gracePeriodSeconds: 5,
+    });
   }
 
   private async log(name: string): Promise<string> {
@@ -72,7 +84,11 @@ export class Pods {
     return this.api.readNamespacedPodLog({ name, namespace: this.namespace }).catch(() => "");
   }
 
-  private async wait(name: string, seconds: number, done: (pod: V1Pod) => boolean | Promise<boolean>): Promise<V1Pod> {
+  private async wait(
+    name: string,
+    seconds: number,
+    done: (pod: V1Pod) => boolean | Promise<boolean>,
+  ): Promise<V1Pod> {
     const deadline = Date.now() + seconds * 1000;
     for (;;) {
       const pod = await this.api.readNamespacedPod({ name, namespace: this.namespace });
@@ -80,8 +96,14 @@ export class Pods {
       if (Date.now() > deadline) {
         const { phase, containerStatuses, conditions } = pod.status ?? {};
         const waiting = containerStatuses?.[0]?.state?.waiting;
-        const why = waiting?.message ?? waiting?.reason ?? conditions?.find(({ status }) => status === "False")?.message;
-        throw new Failure(`Pod ${name} is still ${phase} after ${seconds} s: ${why ?? "no reason given"}`, `kubectl -n ${this.namespace} describe pod ${name}`);
+        const why =
+          waiting?.message ??
+          waiting?.reason ??
+          conditions?.find(({ status }) => status === "False")?.message;
+        throw new Failure(
+          `Pod ${name} is still ${phase} after ${seconds} s: ${why ?? "no reason given"}`,
+          `kubectl -n ${this.namespace} describe pod ${name}`,
+        );
       }
       await sleep(500);
     }

@@ -9,7 +9,9 @@ export async function serveVideo(file: string, host: string): Promise<{ url: str
   const server = createServer((request, response) => {
     if (request.url !== "/source.mp4") return void response.writeHead(404).end();
     response.writeHead(200, { "content-type": "video/mp4", "content-length": size });
-    createReadStream(file).on("error", () => response.destroy()).pipe(response);
+    createReadStream(file)
+      .on("error", () => response.destroy())
+      .pipe(response);
   });
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;

@@ -67,7 +67,10 @@ export class CertificateAuthority {
   }
 
   /** Files of a certificate and its key, made at first use and kept under the given file name. */
-  async issue(file: string, subject: Subject): Promise<KeyPair & { certificateFile: string; keyFile: string }> {
+  async issue(
+    file: string,
+    subject: Subject,
+  ): Promise<KeyPair & { certificateFile: string; keyFile: string }> {
     const certificateFile = join(this.directory, `${file}.crt`);
     const keyFile = join(this.directory, `${file}.key`);
     if (!existsSync(certificateFile) || !existsSync(keyFile)) {
@@ -75,7 +78,10 @@ export class CertificateAuthority {
       await writeFile(keyFile, pair.key, { mode: 0o600 });
       await writeFile(certificateFile, pair.certificate);
     }
-    const [certificate, key] = await Promise.all([readFile(certificateFile, "utf8"), readFile(keyFile, "utf8")]);
+    const [certificate, key] = await Promise.all([
+      readFile(certificateFile, "utf8"),
+      readFile(keyFile, "utf8"),
+    ]);
     return { certificate, key, certificateFile, keyFile };
   }
 
@@ -116,7 +122,9 @@ function validity(): { notBefore: Date; notAfter: Date } {
 }
 
 function serialNumber(): string {
-  return Buffer.from(webcrypto.getRandomValues(new Uint8Array(12))).toString("hex").replace(/^./, "1");
+  return Buffer.from(webcrypto.getRandomValues(new Uint8Array(12)))
+    .toString("hex")
+    .replace(/^./, "1");
 }
 
 function newKeys(): Promise<CryptoKeyPair> {

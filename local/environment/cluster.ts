@@ -72,8 +72,18 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
       kind: "Config",
       "current-context": "video-storage",
       contexts: [{ name: "video-storage", context: { cluster: "video-storage", user: name } }],
-      clusters: [{ name: "video-storage", cluster: { server, "certificate-authority-data": encode(authority.certificate) } }],
-      users: [{ name, user: { "client-certificate-data": encode(pair.certificate), "client-key-data": encode(pair.key) } }],
+      clusters: [
+        {
+          name: "video-storage",
+          cluster: { server, "certificate-authority-data": encode(authority.certificate) },
+        },
+      ],
+      users: [
+        {
+          name,
+          user: { "client-certificate-data": encode(pair.certificate), "client-key-data": encode(pair.key) },
+        },
+      ],
     };
     await writeFile(path, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
     return path;
@@ -82,7 +92,11 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
   const admin = await kubeconfig("admin", "local-admin", ["system:masters"]);
   const adminPair = await authority.issue("admin", { name: "local-admin", groups: ["system:masters"] });
   const answers = (path: string) => (): Promise<boolean> =>
-    httpsAnswers(`${server}${path}`, { ca: authority.certificate, cert: adminPair.certificate, key: adminPair.key });
+    httpsAnswers(`${server}${path}`, {
+      ca: authority.certificate,
+      cert: adminPair.certificate,
+      key: adminPair.key,
+    });
   const answersInside = (url: string) => async (): Promise<boolean> =>
     (await sandbox.run(process.execPath, ["-e", FETCH, url])).code === 0;
   const start = (name: string, args: readonly string[], env?: NodeJS.ProcessEnv): Launched =>
@@ -104,7 +118,12 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
   const serving = await authority.issue("apiserver", {
     name: "kube-apiserver",
     hosts: [
-      ...["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"],
+      ...[
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+      ],
       ...["localhost", "127.0.0.1", nodeAddress, addressIn(network.serviceRange, 1)],
     ],
   });
@@ -158,8 +177,17 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
   await writeFile(join(state, "containerd.toml"), await containerdConfiguration(parts));
   await writeNetworkConfiguration(parts);
   const containerdEnv = { ...tools, PATH: `${programs["runtime"]}:${tools.PATH}` };
-  await ensureAnswering(sandbox, "containerd", async () => (await sandbox.run(join(programs["runtime"]!, "ctr"), ["version"])).code === 0, () =>
-    sandbox.launch("containerd", join(programs["runtime"]!, "containerd"), ["--config", join(state, "containerd.toml")], containerdEnv),
+  await ensureAnswering(
+    sandbox,
+    "containerd",
+    async () => (await sandbox.run(join(programs["runtime"]!, "ctr"), ["version"])).code === 0,
+    () =>
+      sandbox.launch(
+        "containerd",
+        join(programs["runtime"]!, "containerd"),
+        ["--config", join(state, "containerd.toml")],
+        containerdEnv,
+      ),
   );
 
   report("the kubelet");
@@ -179,14 +207,25 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
     ),
   );
   const proxy = await kubeconfig("kube-proxy", "system:kube-proxy");
-  await writeFile(join(state, "kube-proxy.json"), `${JSON.stringify(proxyConfiguration(proxy, network), null, 2)}\n`);
+  await writeFile(
+    join(state, "kube-proxy.json"),
+    `${JSON.stringify(proxyConfiguration(proxy, network), null, 2)}\n`,
+  );
   await ensureRunning(sandbox, "kube-proxy", () =>
-    start("kube-proxy", [`--config=${join(state, "kube-proxy.json")}`, `--hostname-override=${NODE_NAME}`], tools),
+    start(
+      "kube-proxy",
+      [`--config=${join(state, "kube-proxy.json")}`, `--hostname-override=${NODE_NAME}`],
+      tools,
+    ),
   );
   return {
     kubeconfig: admin,
     kubectl: async (args, input) =>
-      sandbox.must(kubernetes, ["kubectl", `--kubeconfig=${admin}`, ...args], input === undefined ? {} : { input }),
+      sandbox.must(
+        kubernetes,
+        ["kubectl", `--kubeconfig=${admin}`, ...args],
+        input === undefined ? {} : { input },
+      ),
     ctr,
   };
 }
@@ -201,13 +240,18 @@ export async function waitForNode(cluster: Cluster): Promise<void> {
     if (allocatable) return;
     await sleep(500);
   }
-  throw new Failure(`The node did not become ready in two minutes.`, "Look at logs/kubelet.log and logs/containerd.log.");
+  throw new Failure(
+    `The node did not become ready in two minutes.`,
+    "Look at logs/kubelet.log and logs/containerd.log.",
+  );
 }
 
 async function containerdConfiguration({ sandbox, debian, programs }: Parts): Promise<string> {
   const runc = await debian.find("runc");
   const state = sandbox.stateDirectory;
-  const filesystem = (await sandbox.must("stat", ["--file-system", "--format=%T", "/var/lib/containerd"])).trim();
+  const filesystem = (
+    await sandbox.must("stat", ["--file-system", "--format=%T", "/var/lib/containerd"])
+  ).trim();
   // An overlay cannot lie on an overlay, which is what a checkout inside a container is on.
   const snapshotter = filesystem.startsWith("overlay") ? "native" : "overlayfs";
   return `version = 3
@@ -251,7 +295,12 @@ conf_dir = "${join(state, "cni")}"
 async function writeNetworkConfiguration({ sandbox, network }: Parts): Promise<void> {
   const directory = join(sandbox.stateDirectory, "cni");
   await mkdir(directory, { recursive: true });
-  const ipam = { type: "host-local", ranges: [[{ subnet: network.podRange }]], routes: [{ dst: "0.0.0.0/0" }], dataDir: "/run/cni" };
+  const ipam = {
+    type: "host-local",
+    ranges: [[{ subnet: network.podRange }]],
+    routes: [{ dst: "0.0.0.0/0" }],
+    dataDir: "/run/cni",
+  };
   const configuration = { cniVersion: "1.0.0", name: "pods", plugins: [{ type: "ptp", ipam }] };
   await writeFile(join(directory, "10-pods.conflist"), `${JSON.stringify(configuration, null, 2)}\n`);
 }
@@ -260,7 +309,11 @@ function kubeletConfiguration({ sandbox, network }: Parts, authority: string): o
   return {
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
-    authentication: { anonymous: { enabled: false }, webhook: { enabled: true }, x509: { clientCAFile: authority } },
+    authentication: {
+      anonymous: { enabled: false },
+      webhook: { enabled: true },
+      x509: { clientCAFile: authority },
+    },
     authorization: { mode: "Webhook" },
     containerRuntimeEndpoint: "unix:///run/containerd/containerd.sock",
     volumePluginDir: "/var/lib/kubelet/volume-plugins",
@@ -276,7 +329,12 @@ function kubeletConfiguration({ sandbox, network }: Parts, authority: string): o
     failSwapOn: false,
     seccompDefault: true,
     // The disk is the user's, however full it is, and an image that is collected can't be pulled again.
-    evictionHard: { "memory.available": "50Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%", "imagefs.available": "1%" },
+    evictionHard: {
+      "memory.available": "50Mi",
+      "nodefs.available": "1%",
+      "nodefs.inodesFree": "1%",
+      "imagefs.available": "1%",
+    },
     imageGCHighThresholdPercent: 100,
     imageGCLowThresholdPercent: 99,
   };
@@ -326,7 +384,13 @@ async function ensureRunning(sandbox: Sandbox, name: string, start: () => Launch
     launched = start();
     await sleep(300);
   }
-  await ensureAnswering(sandbox, name, async () => launched?.ended() !== true, () => launched!, 1);
+  await ensureAnswering(
+    sandbox,
+    name,
+    async () => launched?.ended() !== true,
+    () => launched!,
+    1,
+  );
 }
 
 async function isRunning(sandbox: Sandbox, name: string): Promise<boolean> {

@@ -33,7 +33,10 @@ export async function ensureSlots(sandbox: Sandbox, slots: readonly Slot[]): Pro
     await sandbox.must("mkdir", ["-p", target]);
     await sandbox.must("mount", ["-o", "loop,noexec,nodev,nosuid,noatime", file, target]);
     // mkfs can set the root's owner but not its mode; lost+found is of no use without a journal's orphans.
-    await sandbox.must("sh", ["-c", `chmod ${slot.mode.toString(8)} ${target} && rmdir ${target}/lost+found 2>/dev/null || true`]);
+    await sandbox.must("sh", [
+      "-c",
+      `chmod ${slot.mode.toString(8)} ${target} && rmdir ${target}/lost+found 2>/dev/null || true`,
+    ]);
   }
 }
 
@@ -43,6 +46,16 @@ async function makeFilesystem(file: string, slot: Slot): Promise<void> {
   await handle.truncate(slot.bytes);
   await handle.close();
   // No blocks are held back for root: the slot's size is its quota.
-  await must("mkfs.ext4", ["-q", "-F", "-m", "0", "-E", `root_owner=${slot.uid}:${slot.gid}`, "-L", slot.name.slice(-16), unfinished]);
+  await must("mkfs.ext4", [
+    "-q",
+    "-F",
+    "-m",
+    "0",
+    "-E",
+    `root_owner=${slot.uid}:${slot.gid}`,
+    "-L",
+    slot.name.slice(-16),
+    unfinished,
+  ]);
   await must("mv", [unfinished, file]);
 }

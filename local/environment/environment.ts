@@ -85,7 +85,11 @@ export async function destroyEnvironment(name: string): Promise<boolean> {
   return running || kept;
 }
 
-async function loadImages(cluster: Cluster, images: LocalImages, report: (detail: string) => void): Promise<void> {
+async function loadImages(
+  cluster: Cluster,
+  images: LocalImages,
+  report: (detail: string) => void,
+): Promise<void> {
   const present = new Set((await cluster.ctr(["images", "list", "--quiet"])).split("\n"));
   for (const image of Object.values(images)) {
     if (present.has(image.reference)) continue;

@@ -10,7 +10,8 @@ export async function ensureNameService(cluster: Cluster, image: BuiltImage, add
 function nameServiceObjects(image: string, address: string): object[] {
   const name = "coredns";
   const metadata = { name, namespace: "kube-system", labels: { "k8s-app": "kube-dns" } };
-  const corefile = ".:1053 {\n  errors\n  health :8080\n  ready :8181\n  kubernetes cluster.local in-addr.arpa\n  cache 5\n}\n";
+  const corefile =
+    ".:1053 {\n  errors\n  health :8080\n  ready :8181\n  kubernetes cluster.local in-addr.arpa\n  cache 5\n}\n";
   return [
     { apiVersion: "v1", kind: "ServiceAccount", metadata },
     {
@@ -41,7 +42,11 @@ function nameServiceObjects(image: string, address: string): object[] {
           metadata: { labels: metadata.labels },
           spec: {
             serviceAccountName: name,
-            securityContext: { runAsNonRoot: true, runAsUser: 10_000, seccompProfile: { type: "RuntimeDefault" } },
+            securityContext: {
+              runAsNonRoot: true,
+              runAsUser: 10_000,
+              seccompProfile: { type: "RuntimeDefault" },
+            },
             volumes: [{ name: "configuration", configMap: { name } }],
             containers: [
               {

@@ -73,12 +73,24 @@ async function routedSecondOctets(except: string): Promise<Set<number>> {
 export async function connectNetwork(network: Network, sandbox: Sandbox): Promise<void> {
   const { bridge, hostAddress, nodeAddress } = network;
   const inside = `${bridge}n`;
-  if ((await run("ip", ["link", "show", bridge])).code !== 0) await must("ip", ["link", "add", bridge, "type", "bridge"]);
+  if ((await run("ip", ["link", "show", bridge])).code !== 0)
+    await must("ip", ["link", "add", bridge, "type", "bridge"]);
   await must("ip", ["address", "replace", `${hostAddress}/24`, "dev", bridge]);
   await must("ip", ["link", "set", bridge, "up"]);
   if ((await sandbox.run("ip", ["link", "show", "eth0"])).code !== 0) {
     await run("ip", ["link", "delete", inside]);
-    await must("ip", ["link", "add", inside, "type", "veth", "peer", "name", "eth0", "netns", String(sandbox.pid)]);
+    await must("ip", [
+      "link",
+      "add",
+      inside,
+      "type",
+      "veth",
+      "peer",
+      "name",
+      "eth0",
+      "netns",
+      String(sandbox.pid),
+    ]);
   }
   await must("ip", ["link", "set", inside, "master", bridge, "up"]);
   await sandbox.must("ip", ["address", "replace", `${nodeAddress}/24`, "dev", "eth0"]);

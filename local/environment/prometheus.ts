@@ -12,32 +12,46 @@ export function prometheusUrl(network: Network): string {
 }
 
 /** Starts node-exporter on the node and a Prometheus that scrapes it and loads the stack's alert rules. */
-export async function ensurePrometheus(sandbox: Sandbox, network: Network, debian: DebianPrograms): Promise<void> {
+export async function ensurePrometheus(
+  sandbox: Sandbox,
+  network: Network,
+  debian: DebianPrograms,
+): Promise<void> {
   const directory = join(sandbox.stateDirectory, "prometheus");
   await mkdir(join(directory, "rules"), { recursive: true });
   const configuration = {
     global: { scrape_interval: "5s", evaluation_interval: "5s" },
     rule_files: [join(directory, "rules", "*.yaml")],
-    scrape_configs: [{ job_name: "node-exporter", static_configs: [{ targets: [`${network.nodeAddress}:9100`] }] }],
+    scrape_configs: [
+      { job_name: "node-exporter", static_configs: [{ targets: [`${network.nodeAddress}:9100`] }] },
+    ],
   };
   await writeFile(join(directory, "prometheus.yaml"), `${JSON.stringify(configuration, null, 2)}\n`);
   const exporter = await debian.find("prometheus-node-exporter");
   const prometheus = await debian.find("prometheus");
-  await ensureAnswering(sandbox, "prometheus-node-exporter", () => answers(`http://${network.nodeAddress}:9100/`), () =>
-    sandbox.launch("prometheus-node-exporter", exporter, [
-      `--web.listen-address=${network.nodeAddress}:9100`,
-      // A pod sees its volume at a second place; counted there too, each byte would count twice.
-      "--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|etc|var/lib|tmp)($|/)",
-    ]),
+  await ensureAnswering(
+    sandbox,
+    "prometheus-node-exporter",
+    () => answers(`http://${network.nodeAddress}:9100/`),
+    () =>
+      sandbox.launch("prometheus-node-exporter", exporter, [
+        `--web.listen-address=${network.nodeAddress}:9100`,
+        // A pod sees its volume at a second place; counted there too, each byte would count twice.
+        "--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|etc|var/lib|tmp)($|/)",
+      ]),
   );
-  await ensureAnswering(sandbox, "prometheus", () => answers(`${prometheusUrl(network)}/-/ready`), () =>
-    sandbox.launch("prometheus", prometheus, [
-      `--config.file=${join(directory, "prometheus.yaml")}`,
-      `--storage.tsdb.path=${join(directory, "data")}`,
-      "--storage.tsdb.retention.time=6h",
-      `--web.listen-address=${network.nodeAddress}:9090`,
-      "--web.enable-lifecycle",
-    ]),
+  await ensureAnswering(
+    sandbox,
+    "prometheus",
+    () => answers(`${prometheusUrl(network)}/-/ready`),
+    () =>
+      sandbox.launch("prometheus", prometheus, [
+        `--config.file=${join(directory, "prometheus.yaml")}`,
+        `--storage.tsdb.path=${join(directory, "data")}`,
+        "--storage.tsdb.retention.time=6h",
+        `--web.listen-address=${network.nodeAddress}:9090`,
+        "--web.enable-lifecycle",
+      ]),
   );
 }
 
@@ -45,7 +59,8 @@ export async function ensurePrometheus(sandbox: Sandbox, network: Network, debia
 export async function loadRules(sandbox: Sandbox, network: Network, rules: string): Promise<void> {
   await writeFile(join(sandbox.stateDirectory, "prometheus", "rules", "video-storage.yaml"), rules);
   const response = await fetch(`${prometheusUrl(network)}/-/reload`, { method: "POST" });
-  if (!response.ok) throw new Error(`Prometheus refused the stack's alert rules: ${(await response.text()).trim()}`);
+  if (!response.ok)
+    throw new Error(`Prometheus refused the stack's alert rules: ${(await response.text()).trim()}`);
 }
 
 async function answers(url: string): Promise<boolean> {

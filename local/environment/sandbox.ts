@@ -99,7 +99,11 @@ export async function ensureSandbox(stateDirectory: string, host: string, tini: 
   const kept = [PROJECT, cacheDirectory()];
   const args = ["--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--propagation", "private", "--"];
   const first = ["sh", "-c", FIRST_PROCESS, MARKER, tini, host, stateDirectory, ...kept];
-  const child = spawn("unshare", [...args, ...first], { detached: true, stdio: ["ignore", log, log], cwd: "/" });
+  const child = spawn("unshare", [...args, ...first], {
+    detached: true,
+    stdio: ["ignore", log, log],
+    cwd: "/",
+  });
   closeSync(log);
   let ended = false;
   child.once("exit", () => (ended = true)).once("error", () => (ended = true));
@@ -127,7 +131,8 @@ export async function endSandbox(sandbox: Sandbox): Promise<void> {
     // Its postmaster alone has arguments; SIGINT asks it to end without waiting for its clients.
     if (/\/postgres$/.test(words[0]!) && words[1] === "-D") asked.push(signal(pid, "SIGINT"));
   }
-  for (let tries = 0; tries < 30 && asked.some((pid) => existsSync(`/proc/${pid}`)); tries++) await sleep(100);
+  for (let tries = 0; tries < 30 && asked.some((pid) => existsSync(`/proc/${pid}`)); tries++)
+    await sleep(100);
   signal(sandbox.pid, "SIGKILL");
   for (let tries = 0; tries < 200 && existsSync(`/proc/${sandbox.pid}`); tries++) await sleep(50);
   await removeControlGroups(sandbox.stateDirectory);

@@ -68,7 +68,11 @@ export async function buildImage(directory: string, definition: ImageDefinition)
     },
     rootfs: { type: "layers", diff_ids: layers.map(({ digest }) => `sha256:${digest}`) },
   });
-  const describe = (mediaType: string, { digest, size }: Blob): object => ({ mediaType, digest: `sha256:${digest}`, size });
+  const describe = (mediaType: string, { digest, size }: Blob): object => ({
+    mediaType,
+    digest: `sha256:${digest}`,
+    size,
+  });
   const manifest = await jsonBlob(blobs, {
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.manifest.v1+json",
@@ -81,7 +85,10 @@ export async function buildImage(directory: string, definition: ImageDefinition)
   if (!existsSync(archive)) {
     const entry = describe("application/vnd.oci.image.manifest.v1+json", manifest);
     // containerd names what it imports by this annotation, and a kubelet finds it by digest under that name.
-    const index = { schemaVersion: 2, manifests: [{ ...entry, annotations: { "io.containerd.image.name": reference } }] };
+    const index = {
+      schemaVersion: 2,
+      manifests: [{ ...entry, annotations: { "io.containerd.image.name": reference } }],
+    };
     await writeArchive(archive, [config, manifest, ...layers], JSON.stringify(index));
     await removeOlder(directory, definition.name, archive);
   }
@@ -130,10 +137,16 @@ async function addDirectories(tar: Pack, files: readonly ImageFile[]): Promise<v
 
 async function addFile(tar: Pack, file: ImageFile): Promise<void> {
   const name = file.path.slice(1);
-  if (file.linkTo !== undefined) return entry(tar, { name, type: "symlink", linkname: file.linkTo, mode: 0o777 });
+  if (file.linkTo !== undefined)
+    return entry(tar, { name, type: "symlink", linkname: file.linkTo, mode: 0o777 });
   if (file.content !== undefined) return entry(tar, { name, mode: file.mode ?? 0o644 }, file.content);
   const { size, mode } = await stat(file.source!);
-  const target = tar.entry({ name, size, mode: file.mode ?? (mode & 0o111 ? 0o755 : 0o644), mtime: new Date(0) });
+  const target = tar.entry({
+    name,
+    size,
+    mode: file.mode ?? (mode & 0o111 ? 0o755 : 0o644),
+    mtime: new Date(0),
+  });
   await pipeline(createReadStream(file.source!), target);
 }
 
@@ -166,6 +179,7 @@ async function writeArchive(archive: string, blobs: readonly Blob[], index: stri
 async function removeOlder(directory: string, name: string, kept: string): Promise<void> {
   for (const file of await readdir(directory)) {
     const path = join(directory, file);
-    if (new RegExp(`^${name}-[0-9a-f]{12}\\.tar$`).test(file) && path !== kept) await rm(path, { force: true });
+    if (new RegExp(`^${name}-[0-9a-f]{12}\\.tar$`).test(file) && path !== kept)
+      await rm(path, { force: true });
   }
 }

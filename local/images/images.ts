@@ -31,7 +31,22 @@ export async function buildImages(
   const busybox = await debian.find("busybox");
   const shell: Layer = [
     { path: "/bin/busybox", source: busybox, mode: 0o755 },
-    ...["sh", "cat", "sleep", "ls", "mkdir", "dd", "df", "id", "wget", "nc", "sha256sum", "printf", "test", "env"].map((name) => ({
+    ...[
+      "sh",
+      "cat",
+      "sleep",
+      "ls",
+      "mkdir",
+      "dd",
+      "df",
+      "id",
+      "wget",
+      "nc",
+      "sha256sum",
+      "printf",
+      "test",
+      "env",
+    ].map((name) => ({
       path: `/bin/${name}`,
       linkTo: "/bin/busybox",
     })),
@@ -43,14 +58,28 @@ export async function buildImages(
     return buildImage(directory, definition);
   };
   const program = (path: string, source: string): Layer => [{ path, source, mode: 0o755 }];
-  const nodeProgram = async (name: string, entry: string, command: readonly string[]): Promise<BuiltImage> => {
+  const nodeProgram = async (
+    name: string,
+    entry: string,
+    command: readonly string[],
+  ): Promise<BuiltImage> => {
     report(`${name}: bundling`);
     const output = join(directory, "bundles", name);
     await must("node", [...command, "--out", output], { cwd: PROJECT });
-    return build({ name, layers: [node, await directoryLayer(output, "/app")], entrypoint: ["/usr/local/bin/node", `/app/${entry}`], user: NON_ROOT });
+    return build({
+      name,
+      layers: [node, await directoryLayer(output, "/app")],
+      entrypoint: ["/usr/local/bin/node", `/app/${entry}`],
+      user: NON_ROOT,
+    });
   };
   return {
-    pause: await build({ name: "pause", layers: [shell], entrypoint: ["/bin/sleep", "2147483647"], user: "65534:65534" }),
+    pause: await build({
+      name: "pause",
+      layers: [shell],
+      entrypoint: ["/bin/sleep", "2147483647"],
+      user: "65534:65534",
+    }),
     coredns: await build({
       name: "coredns",
       layers: [program("/usr/local/bin/coredns", join(programs["coredns"]!, "coredns"))],
