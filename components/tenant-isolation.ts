@@ -60,7 +60,7 @@ export class TenantIsolation extends pulumi.ComponentResource {
     new k8s.rbac.v1.RoleBinding(
       `${name}-cleanup-binding`,
       buildCleanupBinding(args),
-      childOptions(this, opts, { dependsOn: [role] }),
+      childOptions(this, opts, { dependsOn: [workloads, role] }),
     );
     for (const policy of buildNetworkPolicies(args)) {
       const { namespace, name: policyName } = policy.metadata;

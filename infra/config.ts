@@ -1,6 +1,7 @@
 import { isTenantId } from "@video-storage/contract/identity";
 import type { TenantId } from "@video-storage/contract/identity";
 
+import { slotsOf } from "../components/lib/slots.js";
 import { boolean, duration, integer, list, oneOf, record, size, text, withDefault } from "./checks.js";
 import type { Check, Checked, Problem } from "./checks.js";
 
@@ -211,11 +212,18 @@ function crossChecks(config: Partial<Checked<typeof STACK>>): Problem[] {
     unless(config.systemNamespace !== config.namespace, "systemNamespace", config.systemNamespace, allowed);
   }
   repeated(nodes.map((node) => node.name)).forEach((name) => unless(false, "nodes", name, "each node once"));
+  if (repeated(nodes.map((node) => node.name)).length === 0) {
+    const names = slotsOf(nodes.filter((node) => node.name !== undefined && node.slots !== undefined)).map(
+      (slot) => slot.name,
+    );
+    repeated(names).forEach((name) => unless(false, "nodes", name, "nodes whose slots have different names"));
+  }
   repeated(tenants).forEach((id) => unless(false, "tenants", id, "each tenant once"));
   if (storage?.backend === "none" && retention?.completedAction === "tier") {
     unless(false, "retention.completedAction", "tier", "delete or keep, as objectStorage.backend is none");
   }
-  if (storage?.backend === "minio" && storage.node !== undefined && nodes.length > 0) {
+  const allNamed = nodes.length > 0 && nodes.every((node) => node.name !== undefined);
+  if (storage?.backend === "minio" && storage.node !== undefined && allNamed) {
     const names = nodes.map((node) => node.name);
     unless(
       names.includes(storage.node),

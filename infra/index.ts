@@ -37,6 +37,9 @@ const cluster = new k8s.Provider("cluster", {
   context: config.context,
   // A renewed kubeconfig is the same cluster; without this every resource would be replaced.
   clusterIdentifier: config.context,
+  // Changed where they are: a pod that starts between a deletion and a creation would find nothing.
+  enableConfigMapMutable: true,
+  enableSecretMutable: true,
 });
 const providers = [cluster, new random.Provider("random")];
 

@@ -31,7 +31,7 @@ export function manifestId(object: Pick<KubernetesObject, "kind" | "metadata">):
   return [object.kind, ...(namespace === undefined ? [] : [namespace]), name].join("/");
 }
 
-/** The Kubernetes objects among `resources`, in their order: a resource is registered after what it needs. */
+/** The Kubernetes objects among `resources`, each after what it depends on, and otherwise in the order of their ids. */
 export function manifestsOf(resources: readonly RecordedResource[]): Manifest[] {
   const idOf = new Map<string, string>();
   const manifests: Manifest[] = [];
@@ -50,7 +50,23 @@ export function manifestsOf(resources: readonly RecordedResource[]): Manifest[] 
       protect: resource.protect,
     });
   }
-  return manifests;
+  return inOrder(manifests);
+}
+
+/** The order of registration depends on what the runtime happens to resolve first; this one doesn't. */
+function inOrder(manifests: readonly Manifest[]): Manifest[] {
+  const ordered: Manifest[] = [];
+  const placed = new Set<string>();
+  let rest = [...manifests].sort((a, b) => (a.id < b.id ? -1 : 1));
+  while (rest.length > 0) {
+    const ready = rest.filter(({ dependsOn }) => dependsOn.every((id) => placed.has(id)));
+    if (ready.length === 0)
+      throw new Error(`objects depend on each other: ${rest.map(({ id }) => id).join(", ")}`);
+    ready.forEach(({ id }) => placed.add(id));
+    ordered.push(...ready);
+    rest = rest.filter(({ id }) => !placed.has(id));
+  }
+  return ordered;
 }
 
 function objectOf(resource: RecordedResource): KubernetesObject {

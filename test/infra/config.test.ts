@@ -1,0 +1,232 @@
+import { describe, expect, it } from "vitest";
+
+import { CONFIG_KEYS, ConfigError, parseConfig, SECRET_KEYS } from "../../infra/config.js";
+import { readProjectFile, stackConfiguration } from "../../infra/stack-files.js";
+import { image, LOCAL_CONFIGURATION } from "../support/local-configuration.js";
+
+const VALID = stackConfiguration("local", LOCAL_CONFIGURATION);
+
+/** The valid configuration with one value replaced, at a path of keys. */
+function having(path: string, value: unknown): Record<string, unknown> {
+  const copy = structuredClone(VALID) as Record<string, unknown>;
+  const keys = path.split(".");
+  const last = keys.pop()!;
+  const holder = keys.reduce((inner, key) => inner[key] as Record<string, unknown>, copy);
+  if (value === undefined) delete holder[last];
+  else holder[last] = value;
+  return copy;
+}
+
+function problemsOf(raw: Record<string, unknown>) {
+  try {
+    parseConfig("test", raw);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("a configuration", () => {
+  it("is read into bytes and seconds, with the defaults of what isn't given", () => {
+    expect(parseConfig("local", VALID)).toEqual({
+      environment: "local",
+      context: "local",
+      namespace: "video-jobs",
+      systemNamespace: "video-storage",
+      nodes: [{ name: "node-0", slots: 3, directory: "/mnt/video-jobs" }],
+      slotSize: 64n * 2n ** 20n,
+      reserve: 4n * 2n ** 20n,
+      tenants: ["acme", "globex"],
+      heartbeat: 5,
+      heartbeatTimeout: 20,
+      retention: {
+        uploaded: 30,
+        completed: 60,
+        failed: 60,
+        abandoned: 40,
+        trash: 60,
+        staged: 3600,
+        orphaned: 3600,
+        completedAction: "tier",
+      },
+      cleanup: {
+        image: image("cleanup-job"),
+        migrationsImage: image("catalogue"),
+        schedule: "* * * * *",
+        timeZone: "Etc/UTC",
+        checkPods: true,
+        activeDeadline: 300,
+        startingDeadline: 60,
+        highWaterPercent: 85,
+        lowWaterPercent: 70,
+      },
+      catalogue: { host: "10.231.0.2", port: 5432, database: "storage", tls: false },
+      objectStorage: {
+        backend: "minio",
+        image: image("minio"),
+        clientImage: image("mc"),
+        volumeSize: 2n ** 30n,
+        node: "node-0",
+        path: "/mnt/video-jobs/object-storage",
+        bucket: "video-storage",
+        region: "us-east-1",
+      },
+      workerEgress: [],
+      credentialRotation: 1,
+      protectData: false,
+    });
+  });
+
+  it("keeps finished jobs where nothing is said of them", () => {
+    expect(parseConfig("test", having("retention", undefined)).retention).toEqual({
+      uploaded: 3600,
+      completed: 604_800,
+      failed: 259_200,
+      abandoned: 86_400,
+      trash: 3600,
+      staged: 2_592_000,
+      orphaned: 604_800,
+      completedAction: "keep",
+    });
+  });
+
+  it.each([
+    ["nodes", undefined, "nodes", "a list of at least 1"],
+    ["nodes", [], "nodes", "a list of at least 1"],
+    ["nodes", "[{", "nodes", "a list of at least 1"],
+    [
+      "nodes",
+      [{ name: "node-0", slots: 0, directory: "/d" }],
+      "nodes[0].slots",
+      "a whole number from 1 to 256",
+    ],
+    ["nodes", [{ name: "node-0", slots: 1, directory: "/d/../e" }], "nodes[0].directory", "an absolute path"],
+    ["nodes", [{ name: "node-0", slots: 1, directory: "/d/" }], "nodes[0].directory", "an absolute path"],
+    ["nodes", [{ name: "N", slots: 1, directory: "/d" }], "nodes[0].name", "a node's name"],
+    ["slotSize", "64MB", "slotSize", "a size of at least 16777216 bytes"],
+    ["slotSize", "1Mi", "slotSize", "a size of at least 16777216 bytes"],
+    ["tenants", [], "tenants", "a list of at least 1"],
+    ["tenants", ["Acme"], "tenants[0]", "a tenant id"],
+    ["heartbeat", "fast", "heartbeat", "a duration of at least 1 seconds"],
+    ["retention.failed", "3", "retention.failed", "a duration of at least 0 seconds"],
+    ["retention.completedAction", "archive", "retention.completedAction", "one of tier, delete, keep"],
+    ["retention.compelted", "1d", "retention.compelted", "no such key here"],
+    ["cleanup.image", "example.test/cleanup:latest", "cleanup.image", "an image by digest"],
+    ["cleanup.schedule", "every minute", "cleanup.schedule", "a cron schedule"],
+    ["cleanup.schedule", "* * * *", "cleanup.schedule", "a cron schedule"],
+    ["cleanup.startingDeadline", "5s", "cleanup.startingDeadline", "a duration of at least 10 seconds"],
+    ["cleanup.checkPods", "maybe", "cleanup.checkPods", "true or false"],
+    ["catalogue.port", 70_000, "catalogue.port", "a whole number from 1 to 65535"],
+    ["catalogue.host", undefined, "catalogue.host", "a host name or address"],
+    ["objectStorage.backend", "gcs", "objectStorage.backend", "one of none, minio"],
+    ["objectStorage.image", undefined, "objectStorage.image", "an image by digest"],
+    ["objectStorage.bucket", "No", "objectStorage.bucket", "a bucket name"],
+    ["workerEgress", ["300.0.0.0/8"], "workerEgress[0]", "a CIDR"],
+    ["workerEgress", ["10.0.0.0/8", "10.0.0.0"], "workerEgress[1]", "a CIDR"],
+    ["credentialRotation", "0", "credentialRotation", "a whole number from 1"],
+    ["slotSizes", "64Mi", "slotSizes", "no such key here"],
+    ["systemNamespace", "Video_Storage", "systemNamespace", "a Kubernetes namespace"],
+  ])("with %s = %j is refused at %s", (path, value, key, allowed) => {
+    const problems = problemsOf(having(path, value));
+    expect(problems.map((problem) => problem.key)).toEqual([key]);
+    expect(problems[0]!.allowed).toContain(allowed);
+  });
+
+  it.each([
+    ["heartbeatTimeout", "9s", "heartbeatTimeout", "at least twice heartbeat (10s)"],
+    ["reserve", "64Mi", "reserve", "less than slotSize (67108864 bytes)"],
+    ["cleanup.lowWaterPercent", 85, "cleanup.lowWaterPercent", "less than cleanup.highWaterPercent (85)"],
+    ["systemNamespace", "video-jobs", "systemNamespace", "another namespace than namespace"],
+    ["tenants", ["acme", "acme"], "tenants", "each tenant once"],
+    ["objectStorage.node", "node-9", "objectStorage.node", "one of nodes: node-0"],
+    ["objectStorage.path", "/mnt/video-jobs/slot-1", "objectStorage.path", "a directory that is no slot's"],
+    ["objectStorage", { backend: "none" }, "retention.completedAction", "delete or keep"],
+  ])("whose %s = %j doesn't go with the rest is refused at %s", (path, value, key, allowed) => {
+    const problems = problemsOf(having(path, value));
+    expect(problems.map((problem) => problem.key)).toEqual([key]);
+    expect(problems[0]!.allowed).toContain(allowed);
+  });
+
+  it("refuses two nodes whose slots would have one name", () => {
+    const nodes = ["a.b", "a-b"].map((name) => ({ name, slots: 1, directory: "/d" }));
+    const problems = problemsOf({
+      ...having("nodes", nodes),
+      objectStorage: { backend: "none" },
+      retention: {},
+    });
+    expect(problems).toEqual([
+      { key: "nodes", value: "a-b-slot-0", allowed: "nodes whose slots have different names" },
+    ]);
+  });
+
+  it("tells all problems at once: key, value, what is allowed and what to do", () => {
+    const raw = {
+      ...VALID,
+      slotSize: "big",
+      tenants: undefined,
+      cleanup: { image: "x", migrationsImage: image("m") },
+    };
+    expect(() => parseConfig("dev", raw)).toThrow(
+      new ConfigError("dev", [
+        { key: "slotSize", value: "big", allowed: problemsOf(raw)[0]!.allowed },
+        { key: "tenants", value: undefined, allowed: "a list of at least 1" },
+        {
+          key: "cleanup.image",
+          value: "x",
+          allowed: "an image by digest: name@sha256: and 64 hexadecimal digits",
+        },
+      ]),
+    );
+    const lines = new ConfigError("dev", problemsOf(raw)).message.split("\n");
+    expect(lines).toEqual([
+      "the configuration of stack dev has 3 problems; correct Pulumi.dev.yaml, or use `pulumi config set --path KEY VALUE`:",
+      '  video-storage:slotSize is "big"; allowed: a size of at least 16777216 bytes, as a whole number and one unit of Ki, Mi, Gi, Ti, k, M, G or T',
+      "  video-storage:tenants is missing; allowed: a list of at least 1",
+      '  video-storage:cleanup.image is "x"; allowed: an image by digest: name@sha256: and 64 hexadecimal digits',
+    ]);
+  });
+});
+
+describe("Pulumi.yaml", () => {
+  const declaredConfig = readProjectFile().config as Record<
+    string,
+    { type: string; description?: string; secret?: boolean }
+  >;
+
+  it("declares the keys that the program reads, and no other", () => {
+    expect(Object.keys(declaredConfig).sort()).toEqual([...Object.keys(CONFIG_KEYS), ...SECRET_KEYS].sort());
+  });
+
+  it.each(Object.entries(declaredConfig))(
+    "describes %s, with the type and secrecy that the program expects",
+    (key, entry) => {
+      expect(entry.description).toMatch(/\w{3}/);
+      expect(entry.secret === true).toBe((SECRET_KEYS as readonly string[]).includes(key));
+      const isJson = CONFIG_KEYS[key as keyof typeof CONFIG_KEYS] === "json";
+      expect(["array", "object"].includes(entry.type)).toBe(isJson);
+    },
+  );
+});
+
+describe("a stack's configuration", () => {
+  it("merges objects, replaces lists, and leaves encrypted values to the engine", () => {
+    const values = stackConfiguration("local", { tenants: ["solo"], retention: { failed: "5m" } });
+    expect(values.tenants).toEqual(["solo"]);
+    expect(values.retention).toMatchObject({ failed: "5m", uploaded: "30s", completedAction: "tier" });
+    expect(values.namespace).toBe("video-jobs");
+  });
+
+  it("is the defaults alone for a stack without a file", () => {
+    expect(stackConfiguration("nowhere")).toEqual({
+      namespace: "video-jobs",
+      systemNamespace: "video-storage",
+      reserve: "256Mi",
+      heartbeat: "30s",
+      heartbeatTimeout: "5m",
+      workerEgress: [],
+      credentialRotation: 1,
+      protectData: true,
+    });
+  });
+});
