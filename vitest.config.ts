@@ -1,5 +1,7 @@
 import { defineConfig } from "vitest/config";
 
+const ON_A_REAL_S3_SERVER = "test/worker/staging.test.ts";
+
 export default defineConfig({
   test: {
     expect: { requireAssertions: true },
@@ -10,7 +12,15 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "fast", include: ["test/**/*.test.ts"], exclude: ["test/local/**", "test/policies/**"] },
+        test: { name: "fast", include: ["test/**/*.test.ts"], exclude: ["test/local/**", ON_A_REAL_S3_SERVER] },
+      },
+      {
+        extends: true,
+        test: {
+          name: "object-storage",
+          include: [ON_A_REAL_S3_SERVER],
+          globalSetup: ["test/support/minio.ts"],
+        },
       },
       {
         // One real environment serves all of these, so they take turns.
