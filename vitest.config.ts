@@ -12,7 +12,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "fast", include: ["test/**/*.test.ts"], exclude: ["test/local/**", ON_A_REAL_S3_SERVER] },
+        test: {
+          name: "fast",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/local/**", ON_A_REAL_S3_SERVER],
+        },
       },
       {
         extends: true,

@@ -42,15 +42,22 @@ try {
   await rm(reports, { recursive: true, force: true });
 }
 
-const sum = (of: (counts: Counts) => number): number => results.reduce((total, counts) => total + of(counts), 0);
+const sum = (of: (counts: Counts) => number): number =>
+  results.reduce((total, counts) => total + of(counts), 0);
 const failed = sum((counts) => counts.failed);
 const skipped = sum((counts) => counts.skipped);
-console.log(`\n${sum((counts) => counts.passed)} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+console.log(
+  `\n${sum((counts) => counts.passed)} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`,
+);
 process.exit(failed === 0 ? 0 : 1);
 
 async function counted(report: string, code: number): Promise<Counts> {
   const text = await readFile(report, "utf8").catch(() => "{}");
-  const { numPassedTests = 0, numFailedTests = 0, numPendingTests = 0 } = JSON.parse(text) as Record<string, number>;
+  const {
+    numPassedTests = 0,
+    numFailedTests = 0,
+    numPendingTests = 0,
+  } = JSON.parse(text) as Record<string, number>;
   // A file that could not even be loaded has no tests to count, and must not pass for that.
   const broken = code !== 0 && numFailedTests === 0 ? 1 : 0;
   return { passed: numPassedTests, failed: numFailedTests + broken, skipped: numPendingTests };

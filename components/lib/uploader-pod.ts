@@ -23,7 +23,9 @@ export function buildUploaderPod(args: WorkerPodArgs) {
     { name: "catalogue", path: CATALOGUE_CREDENTIALS_DIRECTORY, secret: catalogueSecret },
     ...(objectStorageSecret === null
       ? []
-      : [{ name: "object-storage", path: OBJECT_STORAGE_CREDENTIALS_DIRECTORY, secret: objectStorageSecret }]),
+      : [
+          { name: "object-storage", path: OBJECT_STORAGE_CREDENTIALS_DIRECTORY, secret: objectStorageSecret },
+        ]),
   ];
   const [container] = worker.spec.containers;
   const kept = ["jobs", "contract"];
@@ -41,7 +43,11 @@ export function buildUploaderPod(args: WorkerPodArgs) {
           name: "uploader",
           volumeMounts: [
             { name: "jobs", mountPath: contract.layout.mountPath, readOnly: true },
-            { name: "contract", mountPath: CONTRACT_FILE.slice(0, CONTRACT_FILE.lastIndexOf("/")), readOnly: true },
+            {
+              name: "contract",
+              mountPath: CONTRACT_FILE.slice(0, CONTRACT_FILE.lastIndexOf("/")),
+              readOnly: true,
+            },
             ...credentials.map(({ name, path }) => ({ name, mountPath: path, readOnly: true })),
           ],
         },

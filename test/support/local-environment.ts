@@ -25,9 +25,20 @@ export function startLocal(
   ...args: string[]
 ): { ended: Promise<Ended>; kill(signal: NodeJS.Signals): void } {
   const started = Date.now();
-  const words = [join(PROJECT, "local/bootstrap.mjs"), "local/main.ts", command, "--environment", environment, ...args];
+  const words = [
+    join(PROJECT, "local/bootstrap.mjs"),
+    "local/main.ts",
+    command,
+    "--environment",
+    environment,
+    ...args,
+  ];
   // A group of its own, so that a kill reaches the command as a whole, as closing its terminal would.
-  const child = spawn(process.execPath, words, { cwd: PROJECT, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, words, {
+    cwd: PROJECT,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => (output += text));
@@ -35,7 +46,10 @@ export function startLocal(
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once("error", reject).once("exit", (code, signal) => {
       // The programs of the environment hold no end of these pipes, but nothing is to hang if one did.
-      setTimeout(() => resolve({ code: signal ? 137 : code!, output, seconds: (Date.now() - started) / 1000 }), 100);
+      setTimeout(
+        () => resolve({ code: signal ? 137 : code!, output, seconds: (Date.now() - started) / 1000 }),
+        100,
+      );
     });
   });
   return { ended, kill: (signal) => process.kill(-child.pid!, signal) };

@@ -16,7 +16,10 @@ export default async function setup(): Promise<() => Promise<void>> {
   const server = spawn(
     join(programs["minio"]!, "minio"),
     ["server", "--quiet", "--address", `127.0.0.1:${port}`, directory],
-    { env: { ...process.env, MINIO_ROOT_USER: "minioadmin", MINIO_ROOT_PASSWORD: "minioadmin" }, stdio: "ignore" },
+    {
+      env: { ...process.env, MINIO_ROOT_USER: "minioadmin", MINIO_ROOT_PASSWORD: "minioadmin" },
+      stdio: "ignore",
+    },
   );
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
   const endpoint = `http://127.0.0.1:${port}`;

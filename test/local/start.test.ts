@@ -1,0 +1,389 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { BatchV1Api, CoreV1Api, RbacAuthorizationV1Api } from "@kubernetes/client-node";
+import { jobPrefix } from "@video-storage/contract/layout";
+import type { JobId, TenantId } from "@video-storage/contract/identity";
+import { parseStackContract } from "@video-storage/contract/stack-contract";
+import type { StackContract } from "@video-storage/contract/stack-contract";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { buildUploaderPod } from "../../components/lib/uploader-pod.js";
+import { buildWorkerPod } from "../../components/lib/worker-pod.js";
+import type { Run } from "../../local/demo/jobs.js";
+import { Pods } from "../../local/demo/pods.js";
+import { findSandbox } from "../../local/environment/sandbox.js";
+import { cacheDirectory, stateDirectory } from "../../local/paths.js";
+import { kubeConfigOf, local } from "../support/local-environment.js";
+import type { Ended } from "../support/local-environment.js";
+
+const ENVIRONMENT = "test";
+const state = stateDirectory(ENVIRONMENT);
+
+let first: Ended;
+let run: Run;
+let contract: StackContract;
+let core: CoreV1Api;
+
+beforeAll(async () => {
+  await local("destroy", ENVIRONMENT);
+  first = await local("start", ENVIRONMENT);
+  if (first.code !== 0) throw new Error(`npm start ended with ${first.code}:\n${first.output}`);
+  run = JSON.parse(readFileSync(join(state, "jobs.json"), "utf8")) as Run;
+  core = kubeConfigOf(ENVIRONMENT).makeApiClient(CoreV1Api);
+  const { data } = await core.readNamespacedConfigMap({
+    namespace: "video-jobs",
+    name: "video-storage-contract",
+  });
+  contract = parseStackContract(JSON.parse(data!["contract.json"]!));
+});
+
+afterAll(async () => {
+  const ended = await local("destroy", ENVIRONMENT);
+  if (ended.code !== 0) throw new Error(`npm run destroy ended with ${ended.code}:\n${ended.output}`);
+});
+
+const job = (story: Run["jobs"][number]["story"]) => run.jobs.find((candidate) => candidate.story === story)!;
+
+/** What is on a slot, read from the node's own mount and not through any of our programs. */
+async function onDisk(slot: string): Promise<string[]> {
+  const sandbox = await findSandbox(state);
+  const index = slot.split("-").at(-1);
+  return readdirSync(sandbox!.path(`/mnt/video-jobs/slot-${index}`)).filter((name) => !name.startsWith("."));
+}
+
+async function secret(namespace: string, name: string): Promise<Record<string, string>> {
+  const { data } = await core.readNamespacedSecret({ namespace, name });
+  return Object.fromEntries(
+    Object.entries(data!).map(([key, value]) => [key, Buffer.from(value, "base64").toString()]),
+  );
+}
+
+async function s3As(secretName: string): Promise<{ client: S3Client; bucket: string }> {
+  const { accessKeyId, secretAccessKey } = await secret("video-jobs", secretName);
+  const service = await core.readNamespacedService({ namespace: "video-storage", name: "object-storage" });
+  const { bucket, region } = contract.objectStorage!;
+  const client = new S3Client({
+    endpoint: `http://${service.spec!.clusterIP}:${service.spec!.ports![0]!.port}`,
+    region,
+    forcePathStyle: true,
+    credentials: { accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey! },
+  });
+  return { client, bucket };
+}
+
+async function rowsAs(secretName: string, statement: string): Promise<Record<string, unknown>[]> {
+  const { username, password } = await secret("video-jobs", secretName);
+  const { host, port, database } = contract.catalogue;
+  const client = new pg.Client({ host, port, database, user: username!, password: password! });
+  await client.connect();
+  try {
+    return (await client.query(statement)).rows as Record<string, unknown>[];
+  } finally {
+    await client.end();
+  }
+}
+
+/** Runs a script in a pod built from the contract, and returns the JSON line that it prints. */
+async function inPod(
+  name: string,
+  script: string,
+  { slot, tenant, build = buildWorkerPod }: { slot: string; tenant: string; build?: typeof buildWorkerPod },
+): Promise<Record<string, unknown>> {
+  const pods = new Pods(join(state, "admin.kubeconfig"), contract.namespace, "test");
+  const image = (await core.readNamespacedPod({ namespace: contract.namespace, name: job("active").pod }))
+    .spec!.containers[0]!.image!;
+  const command = ["/usr/local/bin/node", "--input-type=module", "-e", script];
+  const pod = await pods.create(name, build({ contract, image, slot, tenant, command }) as never);
+  return pods.said(pod, "result");
+}
+
+describe("npm start", () => {
+  it("tells what happened to each job and why, and where to look next", () => {
+    expect(first.code).toBe(0);
+    expect(run.jobs.map(({ story }) => story)).toEqual(["uploaded", "cold", "failed", "active", "abandoned"]);
+    for (const { jobId } of run.jobs) expect(first.output).toContain(jobId);
+    expect(first.output).toMatch(/uploaded for \d+s, allowed are 30s/);
+    expect(first.output).toMatch(/in object storage \(3 objects\)/);
+    expect(first.output).toMatch(/failed for \d+s, allowed are 1m/);
+    expect(first.output).toMatch(/its worker holds the lease; heartbeat \d+ s ago/);
+    expect(first.output).toMatch(/without a heartbeat for \d+s, allowed are 40s/);
+    expect(first.output).toContain("npm run stop");
+  });
+
+  it("leaves on the disks the active job and no other", async () => {
+    const left = await Promise.all(contract.slots.map(({ name }) => onDisk(name)));
+    expect(left.flat()).toEqual([job("active").jobId]);
+  });
+
+  it("keeps the video of the active job as it was served", async () => {
+    const sandbox = await findSandbox(state);
+    const { jobId, slot } = job("active");
+    const file = sandbox!.path(`/mnt/video-jobs/slot-${slot.split("-").at(-1)}/${jobId}/source.mp4`);
+    const served = readFileSync(join(cacheDirectory(), "sample-video.mp4"));
+    expect(served.toString("latin1", 4, 8)).toBe("ftyp");
+    expect(readFileSync(file).equals(served)).toBe(true);
+  });
+
+  it("has in object storage the cold job's files, and its video to the byte", async () => {
+    const { client, bucket } = await s3As("object-storage-cleanup");
+    const { tenant, jobId } = job("cold");
+    const prefix = jobPrefix(tenant as TenantId, jobId as JobId);
+    const listed = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: "tenants/" }));
+    const names = listed.Contents!.map(({ Key }) => Key!);
+    expect(names).toEqual([`${prefix}logs/extract.log`, `${prefix}metadata.json`, `${prefix}source.mp4`]);
+    const object = await client.send(new GetObjectCommand({ Bucket: bucket, Key: `${prefix}source.mp4` }));
+    const bytes = await object.Body!.transformToByteArray();
+    const sha256 = (content: Uint8Array) => createHash("sha256").update(content).digest("hex");
+    expect(sha256(bytes)).toBe(sha256(readFileSync(join(cacheDirectory(), "sample-video.mp4"))));
+    expect(object.ServerSideEncryption).toBe("AES256");
+  });
+
+  it("was swept by Jobs that the CronJob made on its schedule", async () => {
+    const batch = kubeConfigOf(ENVIRONMENT).makeApiClient(BatchV1Api);
+    const { items } = await batch.listNamespacedJob({ namespace: contract.namespace });
+    const sweeps = items.filter(({ metadata }) => metadata!.name!.startsWith("cleanup-"));
+    expect(sweeps.length).toBeGreaterThan(0);
+    for (const { metadata } of sweeps) {
+      expect(metadata!.ownerReferences![0]).toMatchObject({ kind: "CronJob", name: "cleanup-node-0" });
+      expect(metadata!.annotations!["batch.kubernetes.io/cronjob-scheduled-timestamp"]).toMatch(/:00Z$/);
+    }
+  });
+
+  it("has for each swept job one intent and one outcome in a whole chain", async () => {
+    const shown = await local("audit", ENVIRONMENT, "--json");
+    expect(shown.code).toBe(0);
+    const entries = shown.output
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as { jobId: string; phase: string; action: string });
+    const of = (jobId: string) =>
+      entries.filter((entry) => entry.jobId === jobId).map(({ action, phase }) => `${action} ${phase}`);
+    expect(of(job("uploaded").jobId)).toEqual(["delete intent", "delete outcome"]);
+    expect(of(job("failed").jobId)).toEqual(["delete intent", "delete outcome"]);
+    expect(of(job("abandoned").jobId)).toEqual(["delete intent", "delete outcome"]);
+    expect(of(job("cold").jobId)).toEqual(["tier intent", "tier outcome"]);
+    expect(of(job("active").jobId)).toEqual([]);
+    expect((await local("audit", ENVIRONMENT)).output).toContain("every chain whole");
+  });
+
+  it("has node-exporter's figures of each slot and the stack's alert rules in Prometheus", async () => {
+    const sandbox = await findSandbox(state);
+    const address = (await sandbox!.must("ip", ["-json", "-4", "address", "show", "eth0"])).match(
+      /"local":"([\d.]+)"/,
+    )![1];
+    const ask = async (path: string) =>
+      (await fetch(`http://${address}:9090/api/v1/${path}`)).json() as Promise<{ data: never }>;
+    const { data } = (await ask(
+      `query?query=${encodeURIComponent('node_filesystem_size_bytes{mountpoint=~"/mnt/video-jobs/slot-.*"}')}`,
+    )) as { data: { result: { metric: { mountpoint: string } }[] } };
+    const mounts = data.result.map(({ metric }) => metric.mountpoint).sort();
+    expect(mounts).toEqual(["/mnt/video-jobs/slot-0", "/mnt/video-jobs/slot-1", "/mnt/video-jobs/slot-2"]);
+    const rules = (await ask("rules")) as {
+      data: { groups: { rules: { name: string; health: string }[] }[] };
+    };
+    const names = rules.data.groups.flatMap((group) => group.rules.map(({ name }) => name));
+    expect(names).toContain("VideoStorageVolumeFillingUp");
+  });
+});
+
+describe("a worker's volume", () => {
+  it("is full at its size while the neighbour writes on", async () => {
+    const fill = `
+      import fs from "node:fs";
+      const file = fs.openSync("/tmp/video-jobs/filler", "w");
+      const block = Buffer.alloc(1 << 20);
+      let bytes = 0, code;
+      try { for (;;) bytes += fs.writeSync(file, block); } catch (error) { code = error.code; }
+      fs.closeSync(file);
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      fs.unlinkSync("/tmp/video-jobs/filler");
+      console.log(JSON.stringify({ event: "result", code, bytes }));`;
+    const write = `
+      import fs from "node:fs";
+      let written = 0;
+      for (let i = 0; i < 20; i++) {
+        fs.writeFileSync("/tmp/video-jobs/neighbour", Buffer.alloc(1 << 20), { flush: true });
+        written += 1;
+        await new Promise((resolve) => setTimeout(resolve, 150));
+      }
+      fs.unlinkSync("/tmp/video-jobs/neighbour");
+      console.log(JSON.stringify({ event: "result", written }));`;
+    const [filled, neighbour] = await Promise.all([
+      inPod("filler", fill, { slot: "node-0-slot-2", tenant: "acme" }),
+      inPod("neighbour", write, { slot: "node-0-slot-0", tenant: "acme" }),
+    ]);
+    expect(filled["code"]).toBe("ENOSPC");
+    expect(filled["bytes"]).toBeGreaterThan(40 * 2 ** 20);
+    expect(filled["bytes"]).toBeLessThanOrEqual(64 * 2 ** 20);
+    expect(neighbour["written"]).toBe(20);
+  });
+
+  it("lets nothing on it be executed", async () => {
+    const script = `
+      import fs from "node:fs"; import { spawnSync } from "node:child_process";
+      fs.writeFileSync("/tmp/video-jobs/program", "#!/usr/local/bin/node\\n", { mode: 0o755 });
+      const { error } = spawnSync("/tmp/video-jobs/program");
+      fs.unlinkSync("/tmp/video-jobs/program");
+      console.log(JSON.stringify({ event: "result", code: error?.code }));`;
+    expect(await inPod("noexec", script, { slot: "node-0-slot-2", tenant: "acme" })).toEqual({
+      event: "result",
+      code: "EACCES",
+    });
+  });
+
+  it("can be read and not written by the upload process, and not read by another slot's user", async () => {
+    const { jobId, slot, tenant } = job("active");
+    const script = `
+      import fs from "node:fs";
+      const attempt = (work) => { try { return work(); } catch (error) { return error.code; } };
+      const file = "/tmp/video-jobs/${jobId}/source.mp4";
+      console.log(JSON.stringify({ event: "result", uid: process.getuid(),
+        read: attempt(() => fs.readFileSync(file).length), write: attempt(() => fs.writeFileSync(file, "x")),
+        remove: attempt(() => fs.unlinkSync(file)) }));`;
+    const uploader = await inPod("reader", script, { slot, tenant, build: buildUploaderPod as never });
+    expect(uploader).toEqual({
+      event: "result",
+      uid: 20_001,
+      read: run.videoBytes,
+      write: "EROFS",
+      remove: "EROFS",
+    });
+    const stranger = (args: Parameters<typeof buildWorkerPod>[0]) => {
+      const pod = buildWorkerPod(args);
+      return {
+        ...pod,
+        spec: {
+          ...pod.spec,
+          securityContext: {
+            ...pod.spec.securityContext,
+            runAsUser: 10_099,
+            runAsGroup: 10_099,
+            supplementalGroups: [],
+          },
+        },
+      };
+    };
+    const other = await inPod("stranger", script, { slot, tenant, build: stranger as never });
+    expect(other).toEqual({
+      event: "result",
+      uid: 10_099,
+      read: "EACCES",
+      write: "EACCES",
+      remove: "EACCES",
+    });
+  });
+});
+
+describe("a tenant", () => {
+  it("sees its own rows of the catalogue and no others", async () => {
+    const tenants = async (name: string) => [
+      ...new Set((await rowsAs(name, "select tenant_id from storage.jobs")).map((row) => row["tenant_id"])),
+    ];
+    expect(await tenants("catalogue-worker-acme")).toEqual(["acme"]);
+    expect(await tenants("catalogue-worker-globex")).toEqual(["globex"]);
+    await expect(rowsAs("catalogue-worker-acme", "delete from storage.audit")).rejects.toThrow(
+      /permission denied/,
+    );
+  });
+
+  it("reads and writes its own prefix of the bucket and no other", async () => {
+    const { client, bucket } = await s3As("object-storage-worker-globex");
+    const { tenant, jobId } = job("cold");
+    const foreign = `${jobPrefix(tenant as TenantId, jobId as JobId)}source.mp4`;
+    await expect(client.send(new GetObjectCommand({ Bucket: bucket, Key: foreign }))).rejects.toMatchObject({
+      name: "AccessDenied",
+    });
+    await expect(
+      client.send(new PutObjectCommand({ Bucket: bucket, Key: foreign, Body: "x" })),
+    ).rejects.toMatchObject({ name: "AccessDenied" });
+    const own = await client.send(
+      new PutObjectCommand({ Bucket: bucket, Key: "tenants/globex/probe", Body: "x" }),
+    );
+    expect(own.ServerSideEncryption).toBe("AES256");
+  });
+});
+
+describe("the workers' namespace", () => {
+  it("refuses a pod that is not restricted", async () => {
+    const body = {
+      metadata: { name: "unrestricted" },
+      spec: { containers: [{ name: "c", image: "x" }] },
+    };
+    await expect(core.createNamespacedPod({ namespace: contract.namespace, body })).rejects.toThrow(
+      /violates PodSecurity "restricted/,
+    );
+  });
+
+  it("lets the cleanup job look at pods and do nothing else", async () => {
+    const rbac = kubeConfigOf(ENVIRONMENT).makeApiClient(RbacAuthorizationV1Api);
+    const { items } = await rbac.listNamespacedRole({ namespace: contract.namespace });
+    expect(items.map(({ rules }) => rules)).toEqual([
+      [{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }],
+    ]);
+  });
+});
+
+describe("npm start, run again", () => {
+  it("reuses everything and is done in well under a minute", async () => {
+    const active = await core.readNamespacedPod({ namespace: contract.namespace, name: job("active").pod });
+    const second = await local("start", ENVIRONMENT);
+    expect(second.code).toBe(0);
+    expect(second.output).toContain("Jobs ran at an earlier start");
+    expect(second.seconds).toBeLessThan(60);
+    const same = await core.readNamespacedPod({ namespace: contract.namespace, name: job("active").pod });
+    expect(same.metadata!.uid).toBe(active.metadata!.uid);
+    expect(same.status!.containerStatuses![0]!.restartCount).toBe(0);
+  });
+
+  it("refuses to work beside another command on the same environment", async () => {
+    const [one, other] = await Promise.all([
+      local("start", ENVIRONMENT, "--no-jobs"),
+      local("start", ENVIRONMENT, "--no-jobs"),
+    ]);
+    const codes = [one.code, other.code].sort();
+    expect(codes).toEqual([0, 1]);
+    expect(one.code === 1 ? one.output : other.output).toContain(
+      "Another command is at work on this environment.",
+    );
+  });
+
+  it("says what is wrong with a video and with an option, and changes nothing", async () => {
+    const missing = await local("start", ENVIRONMENT, "--video", "/nowhere.mp4");
+    expect([missing.code, missing.output]).toEqual([
+      1,
+      expect.stringContaining("/nowhere.mp4 is not a file."),
+    ]);
+    const text = await local("start", ENVIRONMENT, "--video", join(state, "jobs.json"));
+    expect([text.code, text.output]).toEqual([
+      1,
+      expect.stringContaining("does not begin as an MP4 file does"),
+    ]);
+    const unknown = await local("start", ENVIRONMENT, "--vidoe", "x");
+    expect([unknown.code, unknown.output]).toEqual([2, expect.stringContaining("unknown option '--vidoe'")]);
+  });
+
+  it("keeps every secret out of its output and its logs", async () => {
+    const secrets = await Promise.all(
+      ["video-jobs", "video-storage"].map(
+        async (namespace) => (await core.listNamespacedSecret({ namespace })).items,
+      ),
+    );
+    const values = secrets
+      .flat()
+      .flatMap(({ data }) => Object.entries(data ?? {}))
+      .filter(([key]) => !/^(username|accessKeyId)$/.test(key))
+      .map(([, value]) => Buffer.from(value, "base64").toString());
+    expect(values.length).toBeGreaterThan(5);
+    const logs = readdirSync(join(state, "logs")).filter((name) => name.endsWith(".log"));
+    expect(logs).toContain("kube-apiserver.log");
+    const said = [first.output, ...logs.map((name) => readFileSync(join(state, "logs", name), "utf8"))].join(
+      "\n",
+    );
+    expect(values.filter((value) => said.includes(value))).toEqual([]);
+    expect(existsSync(join(state, "generated-secrets.json"))).toBe(true);
+  });
+});
