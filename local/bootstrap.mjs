@@ -51,6 +51,10 @@ function run(command, parameters, environment) {
       console.error(`✗ ${command} could not be run: ${error.message}`);
       resolve(1);
     });
-    child.once("exit", (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
+    child.once("exit", (code, signal) => {
+      // Interrupted before the program could say so itself.
+      if (signal === "SIGINT") console.log("\nInterrupted. The same command goes on from here.");
+      resolve(code ?? 128 + constants.signals[signal]);
+    });
   });
 }

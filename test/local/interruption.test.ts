@@ -1,0 +1,127 @@
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { CoreV1Api } from "@kubernetes/client-node";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { must } from "../../local/command.js";
+import { networkOf } from "../../local/environment/network.js";
+import { controlGroup, findSandbox } from "../../local/environment/sandbox.js";
+import { stateDirectory } from "../../local/paths.js";
+import { kubeConfigOf, local, startLocal } from "../support/local-environment.js";
+
+const ENVIRONMENT = "interrupted";
+const state = stateDirectory(ENVIRONMENT);
+const rounds = Number(process.env["INTERRUPTION_ROUNDS"] ?? 5);
+const seed = Number(process.env["INTERRUPTION_SEED"] ?? Date.now() % 1_000_000);
+
+/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
+function random(from: number): () => number {
+  let at = from;
+  return () => {
+    at = (at + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(at ^ (at >>> 15), 1 | at);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** What this environment could leave on the machine outside its state directory. */
+async function traces(): Promise<string[]> {
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  const loops = await must("losetup", ["--list", "--noheadings", "--output", "NAME,BACK-FILE"]);
+  const links = await must("ip", ["-brief", "link"]);
+  const routes = await must("ip", ["route"]);
+  const { bridge } = networkOf(state, 0);
+  const groups = ["", ...readdirSync("/sys/fs/cgroup")].map((hierarchy) =>
+    join("/sys/fs/cgroup", hierarchy, controlGroup(state)),
+  );
+  const processes = readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map((entry) => {
+      try {
+        return readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ");
+      } catch {
+        return "";
+      }
+    });
+  return [
+    ...mounts.filter((line) => line.includes(state)),
+    ...loops.split("\n").filter((line) => line.includes(state)),
+    ...[...links.split("\n"), ...routes.split("\n")].filter((line) => line.includes(bridge)),
+    ...groups.filter((group) => existsSync(group)),
+    ...processes.filter((line) => line.includes(state)),
+    ...(existsSync(state) ? [state] : []),
+  ];
+}
+
+beforeAll(() => local("destroy", ENVIRONMENT));
+afterAll(() => local("destroy", ENVIRONMENT));
+
+describe("npm start", () => {
+  it(`can be killed at any moment and started again (seed ${seed}, ${rounds} rounds)`, async () => {
+    const next = random(seed);
+    const killedAfter: string[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const start = startLocal("start", ENVIRONMENT, "--no-jobs", "--engine", "render");
+      // Most of what a start does lies in its first half minute, and most of that in its beginning.
+      await Promise.race([sleep(1_000 + 25_000 * next() ** 2), start.ended]);
+      start.kill("SIGKILL");
+      const { output } = await start.ended;
+      killedAfter.push(output.trim().split("\n").at(-1) ?? "");
+    }
+    console.log(killedAfter.map((line, round) => `killed ${round + 1}: ${line}`).join("\n"));
+    const last = await local("start", ENVIRONMENT, "--no-jobs", "--engine", "render");
+    expect([last.code, last.output]).toEqual([0, expect.stringContaining("Where to look next")]);
+    const core = kubeConfigOf(ENVIRONMENT).makeApiClient(CoreV1Api);
+    const { items } = await core.listNamespacedPersistentVolumeClaim({ namespace: "video-jobs" });
+    expect(items.map(({ status }) => status!.phase)).toEqual(["Bound", "Bound", "Bound"]);
+  });
+
+  it("ends with 130 at Ctrl-C and says that it can go on", async () => {
+    const start = startLocal("start", ENVIRONMENT, "--no-jobs", "--engine", "render");
+    await sleep(1_000);
+    start.kill("SIGINT");
+    const { code, output } = await start.ended;
+    expect([code, output]).toEqual([130, expect.stringContaining("The same command goes on from here.")]);
+  });
+});
+
+describe("npm run stop", () => {
+  it("ends what start started and nothing else, and keeps the data", async () => {
+    expect((await local("start", ENVIRONMENT, "--no-jobs", "--engine", "render")).code).toBe(0);
+    // Named as one of ours is, but not ours.
+    const bystander = spawn("bash", ["-c", "exec -a etcd sleep 300"], { stdio: "ignore" });
+    try {
+      const core = kubeConfigOf(ENVIRONMENT).makeApiClient(CoreV1Api);
+      const body = { metadata: { name: "kept" }, data: { from: "before the stop" } };
+      await core.createNamespacedConfigMap({ namespace: "video-jobs", body });
+      const stopped = await local("stop", ENVIRONMENT);
+      expect([stopped.code, await findSandbox(state)]).toEqual([0, undefined]);
+      expect(await traces()).toEqual([state]);
+      expect([bystander.exitCode, bystander.signalCode]).toEqual([null, null]);
+      const again = await local("stop", ENVIRONMENT);
+      expect([again.code, again.output]).toEqual([0, expect.stringContaining("Nothing was running.")]);
+
+      const started = await local("start", ENVIRONMENT, "--no-jobs", "--engine", "render");
+      expect([started.code, started.output]).toEqual([0, expect.stringContaining("Ready after")]);
+      const kept = await core.readNamespacedConfigMap({ namespace: "video-jobs", name: "kept" });
+      expect(kept.data).toEqual({ from: "before the stop" });
+    } finally {
+      bystander.kill("SIGKILL");
+    }
+  });
+});
+
+describe("npm run destroy", () => {
+  it("removes every trace", async () => {
+    expect((await traces()).length).toBeGreaterThan(5);
+    const ended = await local("destroy", ENVIRONMENT);
+    expect([ended.code, ended.output]).toEqual([0, expect.stringContaining("Nothing of it is left.")]);
+    expect(await traces()).toEqual([]);
+    const again = await local("destroy", ENVIRONMENT);
+    expect([again.code, again.output]).toEqual([0, expect.stringContaining("There was none.")]);
+  });
+});
