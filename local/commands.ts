@@ -1,13 +1,16 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 
+import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+
 import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../components/node-exporter-alerts.js";
+import { chooseClusterHere, describeCluster } from "./cluster-choice.js";
 import { deploy } from "./deploy.js";
 import type { EngineChoice } from "./deploy.js";
 import { fatesOf, lastRun, runJobs, watchSweeps } from "./demo/jobs.js";
 import { checkVideo, ensureSampleVideo } from "./demo/sample-video.js";
 import type { Environment } from "./environment/environment.js";
-import { loadRules } from "./environment/prometheus.js";
+import { startBareCluster } from "./environment/built.js";
 import { destroyEnvironment, startEnvironment, stopEnvironment } from "./environment/environment.js";
 import { workAlone } from "./exclusive.js";
 import { cacheDirectory, stateDirectory } from "./paths.js";
@@ -23,17 +26,29 @@ export interface StartOptions {
   readonly jobs: boolean;
   readonly engine: EngineChoice;
   readonly context?: string;
+  readonly imageLoader?: string;
+  readonly build?: boolean;
+  readonly bare?: boolean;
 }
 
 /** Brings everything up, runs jobs and shows what became of them. */
 export async function start(options: StartOptions): Promise<void> {
   const started = Date.now();
   await workAlone(stateDirectory(options.environment));
+  const state = stateDirectory(options.environment);
+  const cluster = await chooseClusterHere(state, {
+    context: options.context,
+    imageLoader: options.imageLoader,
+    kubeconfig: process.env["KUBECONFIG"] || undefined,
+    build: options.build || options.bare,
+  });
+  console.log(`  Runs on ${describeCluster(cluster)}, because ${cluster.why}`);
+  if (options.bare) return startBare(options.environment);
   const slots = localSlots();
   const room = Math.floor(slots[0]!.bytes * 0.75);
   const given = options.video === undefined ? undefined : await checkVideo(options.video, room);
 
-  const environment = await startEnvironment(options.environment, slots);
+  const environment = await startEnvironment(options.environment, cluster, slots);
   const { outputs, engine } = await deploy(environment, options.engine);
   await step("Giving Prometheus the stack's alert rules", () => takeRules(environment));
   console.log(`✓ Ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
@@ -57,18 +72,18 @@ export async function start(options: StartOptions): Promise<void> {
   console.log(`\n${whereToLook(environment, outputs, engine)}`);
 }
 
-async function takeRules({ cluster, sandbox, network }: Environment): Promise<void> {
-  const found = await cluster.kubectl([
-    "-n",
-    SYSTEM_NAMESPACE,
-    "get",
-    "configmap",
-    ALERTS_CONFIG_MAP,
-    "-o",
-    "json",
-  ]);
-  const { data } = JSON.parse(found) as { data: Record<string, string> };
-  await loadRules(sandbox, network, data[ALERTS_FILE]!);
+async function startBare(name: string): Promise<void> {
+  const kubeconfig = await startBareCluster(name);
+  console.log(`✓ Ready, with nothing in it; its kubeconfig is ${kubeconfig}`);
+}
+
+async function takeRules(environment: Environment): Promise<void> {
+  const config = new KubeConfig();
+  config.loadFromFile(environment.cluster.kubeconfig);
+  const { data } = await config
+    .makeApiClient(CoreV1Api)
+    .readNamespacedConfigMap({ namespace: SYSTEM_NAMESPACE, name: ALERTS_CONFIG_MAP });
+  await environment.takeRules(data![ALERTS_FILE]!);
 }
 
 /** Ends what start started. */

@@ -3,11 +3,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 import { readAudit, verifyChain } from "@video-storage/catalogue/audit";
-import { connect } from "@video-storage/catalogue/connection";
 
 import { buildPrograms } from "./build/programs.js";
-import { chooseNetwork } from "./environment/network.js";
-import { adminUrlOf } from "./environment/postgres.js";
+import { openCatalogue } from "./environment/environment.js";
 import { Failure } from "./failure.js";
 import { stateDirectory } from "./paths.js";
 import { table } from "./table.js";
@@ -31,15 +29,7 @@ export async function kubectl(
 export async function audit({ environment, json }: { environment: string; json?: boolean }): Promise<void> {
   const state = stateDirectory(environment);
   requireState(environment, join(state, "postgres-password"));
-  const {
-    hostname: host,
-    port,
-    pathname,
-    username: user,
-    password,
-  } = new URL(await adminUrlOf(state, await chooseNetwork(state)));
-  const database = pathname.slice(1);
-  const catalogue = connect({ host, port: Number(port), database, user, password, tls: false });
+  const catalogue = await openCatalogue(environment);
   try {
     const entries = await readAudit(catalogue);
     const verification = verifyChain(entries);

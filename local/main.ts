@@ -1,5 +1,5 @@
 import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import type { CommandOptions } from "commander";
 
 import { CommandError } from "./command.js";
@@ -32,6 +32,9 @@ command("start", { isDefault: true })
   .option("--no-jobs", "bring everything up and run no jobs")
   .option("--engine <which>", "pulumi (needs its CLI), render (for trying out), or auto", "auto")
   .option("--context <name>", "use the cluster of this kubeconfig context instead of building one")
+  .option("--image-loader <command>", "brings the OCI archive {} to the nodes of that cluster")
+  .option("--build", "build a cluster even where kind could make one")
+  .addOption(new Option("--bare", "build a cluster and put nothing into it").hideHelp())
   .action(start);
 
 command("stop").description("end everything that start started; data stays").action(stop);

@@ -2,9 +2,8 @@ import { parseSize } from "@video-storage/contract/sizes";
 
 import { OBJECT_STORAGE_USER, UPLOAD_GROUP } from "../components/lib/security-context.js";
 import { slotsOf } from "../components/lib/slots.js";
+import type { NodeWithSlots } from "../components/lib/slots.js";
 import { stackConfiguration } from "../infra/stack-files.js";
-import { NODE_NAME } from "./environment/cluster.js";
-import { SLOTS_DIRECTORY } from "./environment/disks.js";
 import type { Slot } from "./environment/disks.js";
 import type { Environment } from "./environment/environment.js";
 
@@ -14,9 +13,16 @@ export const STACK = "local";
 /** Namespace of what is not the workers': the stack's default. */
 export const SYSTEM_NAMESPACE = "video-storage";
 
+/** Namespace of the workers: the stack's default. */
+export const WORKERS_NAMESPACE = "video-jobs";
+
 const SLOTS_PER_NODE = 3;
 const OBJECT_STORAGE_SLOT = "object-storage";
-const NODES = [{ name: NODE_NAME, slots: SLOTS_PER_NODE, directory: SLOTS_DIRECTORY }];
+
+/** The node that has the slots, as the stack's configuration describes it. */
+function nodesOf({ name, slotsDirectory }: Environment["node"]): NodeWithSlots[] {
+  return [{ name, slots: SLOTS_PER_NODE, directory: slotsDirectory }];
+}
 
 /** The slots that the node must have for the stack: one a worker, and one for the S3 server. */
 export function localSlots(): Slot[] {
@@ -24,7 +30,8 @@ export function localSlots(): Slot[] {
     slotSize: string;
     objectStorage: { volumeSize: string };
   };
-  const workers = slotsOf(NODES).map(({ indexOnNode, runAsUser }) => ({
+  // Neither the node's name nor the directory plays a part in a slot's user and place.
+  const workers = slotsOf(nodesOf({ name: "node", slotsDirectory: "/" })).map(({ indexOnNode, runAsUser }) => ({
     name: `slot-${indexOnNode}`,
     bytes: Number(parseSize(configuration.slotSize)),
     uid: runAsUser,
@@ -50,21 +57,21 @@ export interface LocalConfiguration {
 
 /** The configuration of the stack in a running environment. */
 export function localConfiguration(environment: Environment, kubeconfig: string): LocalConfiguration {
-  const { database, images, network } = environment;
+  const { cluster, database, images, node, videoSources } = environment;
   return {
     config: {
-      context: "video-storage",
-      nodes: NODES,
+      context: cluster.context,
+      nodes: nodesOf(node),
       cleanup: { image: images.cleanupJob.reference, migrationsImage: images.catalogue.reference },
       catalogue: { host: database.host, port: database.port, database: database.name },
       objectStorage: {
         image: images.minio.reference,
         clientImage: images.minioClient.reference,
-        node: NODE_NAME,
-        path: `${SLOTS_DIRECTORY}/${OBJECT_STORAGE_SLOT}`,
+        node: node.name,
+        path: `${node.slotsDirectory}/${OBJECT_STORAGE_SLOT}`,
       },
       // Where the jobs of `npm start` fetch their video from.
-      workerEgress: [`${network.hostAddress}/32`],
+      workerEgress: videoSources,
     },
     secretConfig: { kubeconfig, catalogueAdminUrl: database.adminUrl },
   };

@@ -2,7 +2,6 @@ import type { StackOutputs } from "../infra/render.js";
 import type { Fate, Run } from "./demo/jobs.js";
 import { workerDid } from "./demo/jobs.js";
 import type { Environment } from "./environment/environment.js";
-import { prometheusUrl } from "./environment/prometheus.js";
 import { table } from "./table.js";
 
 /** What happened to each job and why, as a table. */
@@ -28,7 +27,7 @@ function where({ location, state, objects }: Fate): string {
 
 /** The stack's outputs in short, and where to look next. */
 export function whereToLook(environment: Environment, outputs: StackOutputs, engine: string): string {
-  const { cluster, network, stateDirectory } = environment;
+  const { cluster, logs, prometheus } = environment;
   const lines: [string, string][] = [
     ["deployed with", engine],
     ["contract version", String(outputs.contractVersion)],
@@ -47,9 +46,9 @@ export function whereToLook(environment: Environment, outputs: StackOutputs, eng
       `npm run kubectl -- -n ${outputs.namespace} get configmap video-storage-contract -o yaml`,
     ],
     ["the audit", "npm run audit"],
-    ["Prometheus", `${prometheusUrl(network)} (from this machine only)`],
+    ["Prometheus", prometheus],
     ["kubeconfig", cluster.kubeconfig],
-    ["logs", `${stateDirectory}/logs`],
+    ["logs", logs],
     ["more jobs", "npm start -- --again [--video FILE]"],
     ["to stop, to remove", "npm run stop, npm run destroy"],
   ];

@@ -51,12 +51,14 @@ const PROGRAMS: readonly GoProgram[] = [
 export type Programs = Readonly<Record<string, string>>;
 
 /**
- * Builds every Go program that the environment runs and that the cache lacks, and says where they are.
- * A build is put in place by one rename, so that an interrupted one leaves nothing half-done.
+ * Builds every Go program that the environment runs and that the cache lacks, or the given modules of them,
+ * and says where they are. A build is put in place by one rename, so that an interrupted one leaves nothing
+ * half-done.
  */
-export async function buildPrograms(): Promise<Programs> {
+export async function buildPrograms(modules?: readonly string[]): Promise<Programs> {
   const directories: Record<string, string> = {};
-  for (const program of PROGRAMS) directories[program.module] = await buildProgram(program);
+  const wanted = PROGRAMS.filter(({ module }) => modules?.includes(module) ?? true);
+  for (const program of wanted) directories[program.module] = await buildProgram(program);
   return directories;
 }
 

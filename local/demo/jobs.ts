@@ -4,7 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { formatDuration } from "@video-storage/contract/durations";
 import type { StackContract } from "@video-storage/contract/stack-contract";
-import pg from "pg";
 
 import { buildUploaderPod } from "../../components/lib/uploader-pod.js";
 import { buildWorkerPod } from "../../components/lib/worker-pod.js";
@@ -12,7 +11,6 @@ import type { Environment } from "../environment/environment.js";
 import { Failure } from "../failure.js";
 import type { Report } from "../progress.js";
 import { Pods } from "./pods.js";
-import { serveVideo } from "./source-server.js";
 
 /** What a worker does with its job, and what the sweep is expected to do then. */
 const STORIES = {
@@ -69,7 +67,7 @@ export async function runJobs(
   const id = Date.now().toString(36);
   const pods = new Pods(environment.cluster.kubeconfig, contract.namespace, id);
   await pods.deleteOthers();
-  const source = await serveVideo(video.file, environment.network.hostAddress);
+  const source = await environment.serveVideo(video.file);
   const jobs: DemoJob[] = [];
   const told = (job: DemoJob): void => {
     jobs.push(job);
@@ -172,10 +170,9 @@ export async function watchSweeps(
 
 /** What became of each job of a run so far. */
 export async function fatesOf(environment: Environment, run: Run): Promise<Fate[]> {
-  const client = new pg.Client({ connectionString: environment.database.adminUrl });
-  await client.connect();
+  const catalogue = await environment.openCatalogue();
   try {
-    const { rows } = await client.query<{
+    const rows = await catalogue.query<{
       job_id: string;
       state: string;
       location: string;
@@ -218,7 +215,7 @@ export async function fatesOf(environment: Environment, run: Run): Promise<Fate[
       };
     });
   } finally {
-    await client.end();
+    await catalogue.close();
   }
 }
 

