@@ -10,8 +10,16 @@ export default tseslint.config(
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
       "no-restricted-properties": [
         "error",
-        { object: "fs", property: "rm", message: "follows a link swapped in mid-walk; see cleanup-job/src/deletion" },
-        { object: "fs", property: "rmSync", message: "follows a link swapped in mid-walk; see cleanup-job/src/deletion" },
+        {
+          object: "fs",
+          property: "rm",
+          message: "follows a link swapped in mid-walk; see cleanup-job/src/deletion",
+        },
+        {
+          object: "fs",
+          property: "rmSync",
+          message: "follows a link swapped in mid-walk; see cleanup-job/src/deletion",
+        },
       ],
     },
   },

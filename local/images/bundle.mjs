@@ -47,6 +47,7 @@ async function copyKoffi(require, modules) {
   // The libraries of this machine's architecture, for glibc and musl.
   const scope = join(dirname(koffi), "@koromix");
   for (const name of await readdir(scope)) {
-    if (name.startsWith("koffi-")) await cp(join(scope, name), join(modules, "@koromix", name), { recursive: true });
+    if (name.startsWith("koffi-"))
+      await cp(join(scope, name), join(modules, "@koromix", name), { recursive: true });
   }
 }
