@@ -62,7 +62,6 @@ export function buildPriorityClass(environment: string, name: string) {
     value: 1_000_000,
     // First in the queue, but an extraction is never ended for a sweep.
     preemptionPolicy: "Never",
-    globalDefault: false,
     description: "The cleanup job goes before the workers: on a full node nothing else helps.",
   };
 }

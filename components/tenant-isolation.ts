@@ -12,12 +12,11 @@ export type TenantIsolationArgs = NetworkPolicyArgs;
 /** Roles that run in the workers' namespace, each under a ServiceAccount of its own name. */
 export const WORKLOAD_ROLES = ["worker", "uploader", "cleanup"] as const satisfies readonly Role[];
 
-/** Roles that run in the system namespace. */
-export const SYSTEM_ROLES = [
-  "object-storage",
-  "object-storage-setup",
-  "catalogue-migrations",
-] as const satisfies readonly Role[];
+/** Roles that run in the system namespace; those of the object storage only where it is in the cluster. */
+export function systemRoles(objectStoragePort: number | null): Role[] {
+  const objectStorage: Role[] = objectStoragePort === null ? [] : ["object-storage", "object-storage-setup"];
+  return [...objectStorage, "catalogue-migrations"];
+}
 
 /**
  * The two namespaces, with the restricted Pod Security Standard; a ServiceAccount for each role without a
@@ -46,7 +45,7 @@ export class TenantIsolation extends pulumi.ComponentResource {
     const inside = childOptions(this, opts, { dependsOn: [workloads, system] });
     for (const [namespace, roles] of [
       [args.namespace, WORKLOAD_ROLES],
-      [args.systemNamespace, SYSTEM_ROLES],
+      [args.systemNamespace, systemRoles(args.objectStoragePort)],
     ] as const) {
       for (const role of roles) {
         new k8s.core.v1.ServiceAccount(

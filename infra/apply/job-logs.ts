@@ -22,10 +22,10 @@ export async function jobLogs(client: ClusterClient, job: LiveObject, lines = 40
 
 /** Why a workload's pods don't run, such as an image that isn't there; empty when nothing is known. */
 export async function podsTrouble(client: ClusterClient, workload: LiveObject): Promise<string> {
-  const selector = (workload.spec as { selector?: { matchLabels?: Record<string, string> } }).selector
-    ?.matchLabels;
-  if (!selector) return "";
-  const query = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
+  const spec = (workload.spec ?? {}) as { selector?: { matchLabels?: Record<string, string> } };
+  const wanted = spec.selector?.matchLabels;
+  if (!wanted) return "";
+  const query = Object.entries(wanted).map(([key, value]) => `${key}=${value}`);
   const pods = await client.pods(workload.metadata.namespace!, query.join(","));
   return [...new Set(pods.map(podTrouble).filter((trouble) => trouble !== ""))].join("; ");
 }

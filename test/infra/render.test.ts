@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 
 import { parseCleanupConfig } from "@video-storage/contract/cleanup-config";
@@ -14,6 +14,9 @@ import { holdsSecret } from "../../infra/manifests.js";
 import { render, RenderError } from "../../infra/render.js";
 import type { KubernetesObject, Rendered } from "../../infra/render.js";
 import { LOCAL_CONFIGURATION, LOCAL_SECRETS } from "../support/local-configuration.js";
+
+// Each rendering is a process of its own, and the machine may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 const directory = mkdtempSync(join(tmpdir(), "render-"));
 const secretsFile = join(directory, "secrets.json");

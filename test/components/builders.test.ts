@@ -1,0 +1,528 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { parseTenantId } from "@video-storage/contract/identity";
+
+import { bucketUsers } from "../../components/artifact-bucket.js";
+import { buildAlertRules } from "../../components/lib/alert-rules.js";
+import { cleanupPolicy, workerPolicy } from "../../components/lib/bucket-policies.js";
+import { catalogueLogins } from "../../components/lib/catalogue-logins.js";
+import { buildClaim } from "../../components/lib/claims.js";
+import { buildCleanupCronJobs } from "../../components/lib/cleanup-cron-jobs.js";
+import { buildMinioServer } from "../../components/lib/minio-workloads.js";
+import { canonicalJson, cappedName, contentHash, cronJobName } from "../../components/lib/names.js";
+import { buildNetworkPolicies } from "../../components/lib/network-policies.js";
+import { setupScript } from "../../components/lib/object-storage-setup.js";
+import { slotsOf } from "../../components/lib/slots.js";
+import { buildWorkerPod } from "../../components/lib/worker-pod.js";
+import { buildStorageClass, buildVolume } from "../../components/local-ssd-storage.js";
+import { buildCleanupRole } from "../../components/tenant-isolation.js";
+import { buildLimits, buildQuota } from "../../components/worker-scratch.js";
+import { tenantIds } from "../support/arbitraries.js";
+import { stackContract } from "../support/documents.js";
+import { image } from "../support/local-configuration.js";
+
+const acme = parseTenantId("acme");
+const slots = slotsOf([
+  { name: "node-a.example", slots: 2, directory: "/mnt/a" },
+  { name: "node-b", slots: 1, directory: "/mnt/b" },
+]);
+const RESTRICTED = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ["ALL"] },
+};
+
+describe("slots", () => {
+  it("have a name, a place and a user of their own", () => {
+    expect(slots).toEqual([
+      {
+        name: "node-a-example-slot-0",
+        node: "node-a.example",
+        indexOnNode: 0,
+        path: "/mnt/a/slot-0",
+        claim: "node-a-example-slot-0",
+        runAsUser: 10_000,
+      },
+      {
+        name: "node-a-example-slot-1",
+        node: "node-a.example",
+        indexOnNode: 1,
+        path: "/mnt/a/slot-1",
+        claim: "node-a-example-slot-1",
+        runAsUser: 10_001,
+      },
+      {
+        name: "node-b-slot-0",
+        node: "node-b",
+        indexOnNode: 0,
+        path: "/mnt/b/slot-0",
+        claim: "node-b-slot-0",
+        runAsUser: 10_002,
+      },
+    ]);
+  });
+
+  it("of a new last node move no other", () => {
+    const counts = fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 6 });
+    const nodes = (sizes: number[]) =>
+      sizes.map((size, i) => ({ name: `n${i}`, slots: size, directory: `/mnt/${i}` }));
+    fc.assert(
+      fc.property(counts, (sizes) => {
+        const before = slotsOf(nodes(sizes.slice(0, -1)));
+        const after = slotsOf(nodes(sizes));
+        expect(after.slice(0, before.length)).toEqual(before);
+        expect(new Set(after.map(({ runAsUser }) => runAsUser)).size).toBe(after.length);
+      }),
+    );
+  });
+});
+
+describe("a local volume", () => {
+  const args = { environment: "test", className: "fast", volumes: [] };
+
+  it("belongs to a class that waits for its consumer and keeps what is left", () => {
+    expect(buildStorageClass(args)).toMatchObject({
+      metadata: { name: "fast" },
+      provisioner: "kubernetes.io/no-provisioner",
+      volumeBindingMode: "WaitForFirstConsumer",
+      reclaimPolicy: "Retain",
+    });
+  });
+
+  it("is on one node and for one claim", () => {
+    const volume = {
+      name: "v",
+      node: "node-a",
+      path: "/mnt/a/slot-0",
+      bytes: 2n ** 26n,
+      claim: { namespace: "jobs", name: "c" },
+    };
+    expect(buildVolume(args, volume).spec).toEqual({
+      capacity: { storage: "64Mi" },
+      volumeMode: "Filesystem",
+      accessModes: ["ReadWriteOnce"],
+      persistentVolumeReclaimPolicy: "Retain",
+      storageClassName: "fast",
+      claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace: "jobs", name: "c" },
+      local: { path: "/mnt/a/slot-0" },
+      nodeAffinity: {
+        required: {
+          nodeSelectorTerms: [
+            { matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: ["node-a"] }] },
+          ],
+        },
+      },
+    });
+  });
+
+  it("is claimed by name", () => {
+    const claim = buildClaim({
+      environment: "test",
+      role: "worker",
+      namespace: "jobs",
+      name: "c",
+      storageClass: "fast",
+      volume: "v",
+      bytes: 2n ** 26n,
+    });
+    expect(claim.metadata.annotations).toEqual({ "pulumi.com/skipAwait": "true" });
+    expect(claim.spec).toEqual({
+      accessModes: ["ReadWriteOnce"],
+      volumeMode: "Filesystem",
+      storageClassName: "fast",
+      volumeName: "v",
+      resources: { requests: { storage: "64Mi" } },
+    });
+  });
+});
+
+describe("the workers' namespace", () => {
+  const args = { environment: "test", namespace: "jobs", storageClass: "fast", slots, slotBytes: 2n ** 26n };
+
+  it("may claim as much as its slots hold, of any class", () => {
+    expect(buildQuota(args).spec.hard).toEqual({
+      persistentvolumeclaims: "3",
+      "requests.storage": "192Mi",
+      "fast.storageclass.storage.k8s.io/persistentvolumeclaims": "3",
+      "fast.storageclass.storage.k8s.io/requests.storage": "192Mi",
+    });
+  });
+
+  it("bounds each claim, and what a container takes from the node's own disk", () => {
+    expect(buildLimits(args).spec.limits).toEqual([
+      { type: "PersistentVolumeClaim", max: { storage: "64Mi" } },
+      {
+        type: "Container",
+        defaultRequest: { cpu: "50m", memory: "64Mi", "ephemeral-storage": "16Mi" },
+        default: { memory: "512Mi", "ephemeral-storage": "128Mi" },
+      },
+    ]);
+  });
+
+  it("lets the cleanup job get pods by name and nothing else", () => {
+    const role = buildCleanupRole({
+      environment: "test",
+      namespace: "jobs",
+      systemNamespace: "system",
+      catalogue: { host: "h", port: 1 },
+      workerEgress: [],
+      objectStoragePort: null,
+    });
+    expect(role.rules).toEqual([{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }]);
+  });
+});
+
+describe("a worker's pod", () => {
+  const contract = stackContract();
+  const slot = contract.slots[0]!;
+  const tenant = contract.tenants[0]!;
+  const pod = buildWorkerPod({
+    contract,
+    image: image("worker"),
+    command: ["work"],
+    slot: slot.name,
+    tenant: tenant.id,
+  });
+
+  it("runs as its slot's user, reads with the upload group and holds no privilege or token", () => {
+    expect(pod.spec).toMatchObject({
+      restartPolicy: "Never",
+      serviceAccountName: contract.worker.serviceAccount,
+      automountServiceAccountToken: false,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: slot.runAsUser,
+        runAsGroup: slot.runAsUser,
+        supplementalGroups: [contract.uploadGroup],
+        seccompProfile: { type: "RuntimeDefault" },
+      },
+    });
+    expect(pod.spec.securityContext).not.toHaveProperty("fsGroup");
+    expect(pod.spec.containers[0]!.securityContext).toEqual(RESTRICTED);
+  });
+
+  it("sees its slot, the contract and its tenant's credentials, and no other", () => {
+    expect(pod.spec.containers[0]!.volumeMounts.map(({ name, mountPath }) => [name, mountPath])).toEqual([
+      ["jobs", "/tmp/video-jobs"],
+      ["contract", "/etc/video-storage"],
+      ["catalogue", "/run/secrets/catalogue"],
+      ["object-storage", "/run/secrets/object-storage"],
+    ]);
+    expect(pod.spec.volumes).toEqual([
+      { name: "jobs", persistentVolumeClaim: { claimName: slot.claim } },
+      { name: "contract", configMap: { name: "video-storage-contract", defaultMode: 0o444 } },
+      { name: "catalogue", secret: { secretName: tenant.catalogueSecret, defaultMode: 0o444 } },
+      { name: "object-storage", secret: { secretName: tenant.objectStorageSecret, defaultMode: 0o444 } },
+    ]);
+  });
+
+  it("is told who it is", () => {
+    expect(pod.metadata.labels).toMatchObject({
+      "video-storage/tenant": tenant.id,
+      "video-storage/volume": slot.name,
+    });
+    expect(pod.spec.containers[0]!.env.map((variable) => variable.name)).toEqual([
+      "VIDEO_STORAGE_CONTRACT",
+      "VIDEO_STORAGE_TENANT",
+      "VIDEO_STORAGE_VOLUME",
+      "NODE_NAME",
+      "POD_NAME",
+      "POD_NAMESPACE",
+    ]);
+  });
+
+  it.each([
+    [{ slot: "slot-9" }, 'the contract has no slot "slot-9"'],
+    [{ tenant: "nobody" }, 'the contract has no tenant "nobody"'],
+  ])("is refused for %j", (change, message) => {
+    expect(() =>
+      buildWorkerPod({ contract, image: image("w"), slot: slot.name, tenant: tenant.id, ...change }),
+    ).toThrow(message);
+  });
+});
+
+describe("the cleanup CronJobs", () => {
+  const cronJobs = buildCleanupCronJobs({
+    environment: "test",
+    namespace: "jobs",
+    slots,
+    image: image("cleanup-job"),
+    schedule: "*/10 * * * *",
+    timeZone: "Etc/UTC",
+    activeDeadlineSeconds: 600,
+    startingDeadlineSeconds: 60,
+    checkPods: false,
+    priorityClass: "jobs-cleanup",
+    catalogueSecret: "catalogue-cleanup",
+    objectStorageSecret: "object-storage-cleanup",
+    configHash: "0123456789",
+  });
+  const job = cronJobs[0]!.spec.jobTemplate.spec;
+
+  it("are one for each node, never two at once, and always end", () => {
+    expect(cronJobs.map(({ metadata }) => metadata.name)).toEqual([
+      "cleanup-node-a-example",
+      "cleanup-node-b",
+    ]);
+    expect(cronJobs[0]!.spec).toMatchObject({
+      schedule: "*/10 * * * *",
+      timeZone: "Etc/UTC",
+      concurrencyPolicy: "Forbid",
+      startingDeadlineSeconds: 60,
+      successfulJobsHistoryLimit: 3,
+      failedJobsHistoryLimit: 5,
+    });
+    expect([job.backoffLimit, job.activeDeadlineSeconds]).toEqual([0, 600]);
+    expect(job).not.toHaveProperty("ttlSecondsAfterFinished");
+  });
+
+  it("go before the workers, to a node whose disk is full too", () => {
+    const { priorityClassName, tolerations, automountServiceAccountToken } = job.template.spec;
+    expect(priorityClassName).toBe("jobs-cleanup");
+    expect(tolerations).toEqual([
+      { key: "node.kubernetes.io/disk-pressure", operator: "Exists", effect: "NoSchedule" },
+    ]);
+    expect(automountServiceAccountToken).toBe(false);
+  });
+
+  it("sweep each slot in a container of its own, as its owner, seeing it alone", () => {
+    const seen = job.template.spec.containers.map(({ name, args, securityContext, volumeMounts }) => ({
+      name,
+      args,
+      securityContext,
+      slots: volumeMounts.filter((mount) => mount.mountPath === "/tmp/video-jobs").map((mount) => mount.name),
+    }));
+    const container = (index: number) => ({
+      name: `sweep-slot-${index}`,
+      args: [
+        "sweep",
+        "--volume",
+        `node-a-example-slot-${index}`,
+        "--root",
+        "/tmp/video-jobs",
+        "--config",
+        "/etc/video-storage/cleanup.json",
+      ],
+      securityContext: { runAsUser: 10_000 + index, runAsGroup: 10_000 + index, ...RESTRICTED },
+      slots: [`slot-${index}`],
+    });
+    expect(seen).toEqual([container(0), container(1)]);
+  });
+
+  it("mount no path of the host", () => {
+    expect(JSON.stringify(cronJobs)).not.toContain("hostPath");
+  });
+});
+
+describe("names", () => {
+  it("of CronJobs stay within what their Jobs can append to, and apart", () => {
+    const node = fc.string({ unit: fc.constantFrom(..."abc019.-"), minLength: 1, maxLength: 80 });
+    fc.assert(
+      fc.property(node, node, (a, b) => {
+        expect(cronJobName(a).length).toBeLessThanOrEqual(52);
+        const same = a.replaceAll(".", "-") === b.replaceAll(".", "-");
+        expect(cronJobName(a) === cronJobName(b)).toBe(same);
+      }),
+    );
+  });
+
+  it("that fit are kept, and longer ones end in a hash", () => {
+    expect(cappedName("short", 20)).toBe("short");
+    expect(cappedName("a-rather-long-name-of-a-node", 20)).toMatch(/^a-rather-[0-9a-f]{10}$/);
+  });
+
+  it("hash content, not the order of its keys", () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
+        const reversed = Object.fromEntries(Object.entries(value).reverse());
+        expect(canonicalJson(reversed)).toBe(canonicalJson(value));
+      }),
+    );
+    expect(contentHash({ a: 1, b: [2] })).toBe(contentHash({ b: [2], a: 1 }));
+    expect(contentHash({ a: 1 })).not.toBe(contentHash({ a: 2 }));
+  });
+});
+
+describe("access to the bucket", () => {
+  it("is a tenant's own prefix for its worker, without deletion", () => {
+    expect(workerPolicy("artifacts", acme)).toEqual({
+      Version: "2012-10-17",
+      Statement: [
+        {
+          Effect: "Allow",
+          Action: ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
+          Resource: ["arn:aws:s3:::artifacts/tenants/acme/*"],
+        },
+        {
+          Effect: "Allow",
+          Action: ["s3:ListBucket"],
+          Resource: ["arn:aws:s3:::artifacts"],
+          Condition: { StringLike: { "s3:prefix": ["tenants/acme/*"] } },
+        },
+      ],
+    });
+  });
+
+  it("never reaches another tenant, even one whose id begins alike", () => {
+    fc.assert(
+      fc.property(tenantIds, tenantIds, (mine, theirs) => {
+        fc.pre(mine !== theirs);
+        const [objects] = workerPolicy("b", mine).Statement;
+        const prefix = objects!.Resource[0]!.slice("arn:aws:s3:::b/".length, -1);
+        expect(`tenants/${theirs}/jobs/x`.startsWith(prefix)).toBe(false);
+      }),
+    );
+  });
+
+  it("includes deletion for the cleanup job alone", () => {
+    const users = bucketUsers({ bucket: "b", tenants: [acme] });
+    const deleting = users.filter(({ policy }) => JSON.stringify(policy).includes("s3:Delete"));
+    expect(users.map(({ accessKeyId }) => accessKeyId)).toEqual(["worker-acme", "uploader", "cleanup"]);
+    expect(deleting.map(({ accessKeyId }) => accessKeyId)).toEqual(["cleanup"]);
+    expect(cleanupPolicy("b").Statement[0]!.Resource).toEqual(["arn:aws:s3:::b/tenants/*"]);
+  });
+
+  it("is set up without a key in any argument", () => {
+    const script = setupScript(
+      "http://object-storage:9000",
+      "artifacts",
+      bucketUsers({ bucket: "artifacts", tenants: [acme] }),
+    );
+    const commands = script.split("\n").filter((line) => line.startsWith("client "));
+    expect(commands).toEqual([
+      "client mb --ignore-existing store/artifacts",
+      "client version enable store/artifacts",
+      "client encrypt set sse-s3 store/artifacts",
+      "client ilm import store/artifacts < /etc/object-storage-setup/lifecycle.json",
+      "client anonymous set none store/artifacts",
+      ...["worker-acme", "uploader", "cleanup"].flatMap((user) => [
+        `client admin policy create store ${user} /etc/object-storage-setup/${user}.json`,
+        `client admin user add store ${user} < /run/secrets/object-storage-setup/${user}`,
+        `client admin policy attach store ${user} --user ${user}`,
+      ]),
+    ]);
+  });
+
+  it("to the server's own keys is by file", () => {
+    const server = buildMinioServer({
+      environment: "test",
+      namespace: "system",
+      image: image("minio"),
+      clientImage: image("mc"),
+      claim: "c",
+      serverSecret: "s",
+      region: "us-east-1",
+    });
+    const [container] = server.spec.template.spec.containers;
+    expect(container!.env.filter(({ name }) => /ROOT|SECRET/.test(name))).toEqual([
+      { name: "MINIO_ROOT_USER_FILE", value: "/run/secrets/object-storage-server/root-user" },
+      { name: "MINIO_ROOT_PASSWORD_FILE", value: "/run/secrets/object-storage-server/root-password" },
+      { name: "MINIO_KMS_SECRET_KEY_FILE", value: "/run/secrets/object-storage-server/kms-key" },
+    ]);
+    expect(container!.securityContext).toEqual(RESTRICTED);
+  });
+});
+
+describe("logins of the catalogue", () => {
+  it("are one for each tenant and one for each other role", () => {
+    expect(catalogueLogins([parseTenantId("big-co")])).toEqual([
+      { login: "worker_big_co", role: "worker", tenantId: "big-co", owner: "worker-big-co" },
+      { login: "uploader", role: "uploader", owner: "uploader" },
+      { login: "cleanup", role: "cleanup", owner: "cleanup" },
+      { login: "auditor", role: "auditor", owner: "auditor" },
+    ]);
+  });
+
+  it("are distinct for distinct tenants", () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(tenantIds, { maxLength: 8 }), (ids) => {
+        expect(new Set(catalogueLogins(ids).map(({ login }) => login)).size).toBe(ids.length + 3);
+      }),
+    );
+  });
+});
+
+describe("network policies", () => {
+  const args = {
+    environment: "test",
+    namespace: "jobs",
+    systemNamespace: "system",
+    catalogue: { host: "10.0.0.5", port: 5432 },
+    workerEgress: ["203.0.113.0/24"],
+    objectStoragePort: 9000,
+  };
+  const policies = buildNetworkPolicies(args);
+  const of = (namespace: string, name: string) =>
+    policies.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name)!.spec;
+
+  it("deny everything in both namespaces, and then open this much", () => {
+    expect(policies.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)).toEqual([
+      "jobs/default-deny",
+      "system/default-deny",
+      "jobs/allow-dns",
+      "system/allow-dns",
+      "jobs/allow-catalogue",
+      "system/allow-catalogue",
+      "jobs/allow-kubernetes-api",
+      "jobs/allow-video-sources",
+      "jobs/allow-object-storage",
+      "system/allow-object-storage",
+      "system/allow-object-storage-clients",
+    ]);
+    expect(of("jobs", "default-deny")).toEqual({ podSelector: {}, policyTypes: ["Ingress", "Egress"] });
+  });
+
+  it("open the catalogue's one address and port", () => {
+    expect(of("jobs", "allow-catalogue")).toEqual({
+      podSelector: {
+        matchLabels: { "app.kubernetes.io/instance": "test" },
+        matchExpressions: [
+          { key: "app.kubernetes.io/component", operator: "In", values: ["worker", "uploader", "cleanup"] },
+        ],
+      },
+      policyTypes: ["Egress"],
+      egress: [{ to: [{ ipBlock: { cidr: "10.0.0.5/32" } }], ports: [{ protocol: "TCP", port: 5432 }] }],
+    });
+  });
+
+  it("open the port alone where the catalogue has a host name", () => {
+    const named = buildNetworkPolicies({ ...args, catalogue: { host: "db.example.test", port: 5433 } });
+    const spec = named.find(({ metadata }) => metadata.name === "allow-catalogue")!.spec;
+    expect(spec).toMatchObject({ egress: [{ ports: [{ protocol: "TCP", port: 5433 }] }] });
+    expect(JSON.stringify(spec)).not.toContain('"to"');
+  });
+
+  it("let nobody but the cleanup job reach the API server, and nobody but workers the videos", () => {
+    const roles = (name: string) =>
+      (of("jobs", name).podSelector as { matchExpressions: { values: string[] }[] }).matchExpressions[0]!
+        .values;
+    expect(roles("allow-kubernetes-api")).toEqual(["cleanup"]);
+    expect(roles("allow-video-sources")).toEqual(["worker"]);
+    expect(of("jobs", "allow-video-sources")).toMatchObject({
+      egress: [{ to: [{ ipBlock: { cidr: "203.0.113.0/24" } }] }],
+    });
+  });
+
+  it("let in nobody but the object storage's clients", () => {
+    const ingress = policies.filter(({ spec }) => "ingress" in spec);
+    expect(ingress.map(({ metadata }) => metadata.name)).toEqual(["allow-object-storage-clients"]);
+  });
+});
+
+describe("alert rules", () => {
+  const { groups } = buildAlertRules({ directories: ["/mnt/a.b"] });
+
+  it("watch the volumes' own mount points", () => {
+    const rules = groups.flatMap((group) => group.rules);
+    expect(rules.map(({ alert, for: wait, labels }) => [alert, wait, labels.severity])).toEqual([
+      ["VideoStorageVolumeFillingUp", "5m", "warning"],
+      ["VideoStorageVolumeNearlyFull", "1m", "critical"],
+      ["VideoStorageVolumeInodesNearlyExhausted", "1m", "critical"],
+    ]);
+    expect(rules[1]!.expr).toBe(
+      String.raw`node_filesystem_avail_bytes{mountpoint=~"(/mnt/a\\.b)/.+",fstype!="tmpfs"} / ` +
+        String.raw`node_filesystem_size_bytes{mountpoint=~"(/mnt/a\\.b)/.+",fstype!="tmpfs"} < 0.10`,
+    );
+  });
+});
