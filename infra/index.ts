@@ -1,11 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as random from "@pulumi/random";
 
-import {
-  ArtifactBucket,
-  OBJECT_STORAGE_CLAIM,
-  objectStorageSecretName,
-} from "../components/artifact-bucket.js";
+import { ArtifactBucket, objectStorageSecretName } from "../components/artifact-bucket.js";
 import { Catalogue } from "../components/catalogue.js";
 import { CleanupCronJob } from "../components/cleanup-cron-job.js";
 import { Contract } from "../components/contract.js";
@@ -15,9 +11,10 @@ import { slotsOf } from "../components/lib/slots.js";
 import { LocalSsdStorage } from "../components/local-ssd-storage.js";
 import { NodeExporterAlerts } from "../components/node-exporter-alerts.js";
 import { TenantIsolation } from "../components/tenant-isolation.js";
-import { slotVolumeName, WorkerScratch } from "../components/worker-scratch.js";
+import { WorkerScratch } from "../components/worker-scratch.js";
 import { buildCleanupConfig, buildContract, storageClassName } from "./contract.js";
 import { readSettings } from "./pulumi-config.js";
+import { localVolumes, objectStorageVolumeName } from "./volumes.js";
 
 const { config, kubeconfig, catalogueAdminUrl } = readSettings();
 const {
@@ -57,28 +54,9 @@ const isolation = new TenantIsolation(
 );
 const inNamespaces = { providers, dependsOn: [isolation] };
 
-const objectVolume = {
-  name: `${systemNamespace}-object-storage`,
-  claim: { namespace: systemNamespace, name: OBJECT_STORAGE_CLAIM },
-};
 const localSsd = new LocalSsdStorage(
   "local-ssd",
-  {
-    environment,
-    className: storageClass,
-    volumes: [
-      ...slots.map((slot) => ({
-        name: slotVolumeName(namespace, slot),
-        node: slot.node,
-        path: slot.path,
-        bytes: config.slotSize,
-        claim: { namespace, name: slot.claim },
-      })),
-      ...(storage.backend === "minio"
-        ? [{ ...objectVolume, node: storage.node, path: storage.path, bytes: storage.volumeSize }]
-        : []),
-    ],
-  },
+  { environment, className: storageClass, volumes: localVolumes(config, slots) },
   { providers },
 );
 const onLocalSsd = { providers, dependsOn: [isolation, localSsd] };
@@ -103,7 +81,7 @@ const bucket =
           image: storage.image,
           clientImage: storage.clientImage,
           storageClass,
-          volume: objectVolume.name,
+          volume: objectStorageVolumeName(config),
           volumeBytes: storage.volumeSize,
           credentialRotation,
           protectData: config.protectData,
