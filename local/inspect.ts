@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { readAudit, verifyChain } from "@video-storage/catalogue/audit";
 
 import { buildPrograms } from "./build/programs.js";
+import { recordedChoice } from "./cluster-choice.js";
+import { run } from "./command.js";
 import { openCatalogue } from "./environment/environment.js";
 import { Failure } from "./failure.js";
 import { stateDirectory } from "./paths.js";
@@ -17,12 +19,23 @@ export async function kubectl(
 ): Promise<void> {
   const kubeconfig = join(stateDirectory(environment), "admin.kubeconfig");
   requireState(environment, kubeconfig);
-  const programs = await buildPrograms();
-  const args = ["kubectl", `--kubeconfig=${kubeconfig}`, ...words];
-  const child = spawn(join(programs["kubernetes"]!, "kubernetes"), args, { stdio: "inherit" });
+  const [program, ...first] = await kubectlCommand(environment);
+  const args = [...first, `--kubeconfig=${kubeconfig}`, ...words];
+  const child = spawn(program, args, { stdio: "inherit" });
   process.exitCode = await new Promise<number>((resolve, reject) => {
     child.once("error", reject).once("exit", (code) => resolve(code ?? 1));
   });
+}
+
+/** The kubectl of our own build; on a cluster that is not built here the user's own, where there is one. */
+async function kubectlCommand(environment: string): Promise<[string, ...string[]]> {
+  const choice = await recordedChoice(stateDirectory(environment));
+  if (choice && choice.kind !== "built") {
+    const found = await run("kubectl", ["version", "--client"]).catch(() => undefined);
+    if (found?.code === 0) return ["kubectl"];
+  }
+  const programs = await buildPrograms(["kubernetes"]);
+  return [join(programs["kubernetes"]!, "kubernetes"), "kubectl"];
 }
 
 /** Prints the audit trail, oldest first, and whether its chains are whole. */

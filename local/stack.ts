@@ -31,14 +31,16 @@ export function localSlots(): Slot[] {
     objectStorage: { volumeSize: string };
   };
   // Neither the node's name nor the directory plays a part in a slot's user and place.
-  const workers = slotsOf(nodesOf({ name: "node", slotsDirectory: "/" })).map(({ indexOnNode, runAsUser }) => ({
-    name: `slot-${indexOnNode}`,
-    bytes: Number(parseSize(configuration.slotSize)),
-    uid: runAsUser,
-    gid: UPLOAD_GROUP,
-    // The set-group bit hands the upload group on to every job directory.
-    mode: 0o2750,
-  }));
+  const workers = slotsOf(nodesOf({ name: "node", slotsDirectory: "/" })).map(
+    ({ indexOnNode, runAsUser }) => ({
+      name: `slot-${indexOnNode}`,
+      bytes: Number(parseSize(configuration.slotSize)),
+      uid: runAsUser,
+      gid: UPLOAD_GROUP,
+      // The set-group bit hands the upload group on to every job directory.
+      mode: 0o2750,
+    }),
+  );
   const objectStorage = {
     name: OBJECT_STORAGE_SLOT,
     bytes: Number(parseSize(configuration.objectStorage.volumeSize)),

@@ -37,11 +37,9 @@ export interface DebianPrograms {
  * archive's signatures and each package's checksum.
  */
 export async function unpackDebianPackages(): Promise<DebianPrograms> {
-  const release = await readFile("/etc/os-release", "utf8").catch(() => "");
-  const directory = join(cacheDirectory(), "debian", fingerprint(release, ...PACKAGES));
+  const directory = await unpackedDirectory();
   if (!existsSync(directory)) {
     await step("Downloading programs from the distribution's packages", async (report) => {
-      await requireApt();
       const unpacking = `${directory}.unpacking-${process.pid}`;
       const archives = join(unpacking, "archives");
       await mkdir(join(archives, "partial"), { recursive: true });
@@ -102,13 +100,20 @@ async function download(archives: string, report: (detail: string) => void): Pro
   );
 }
 
-async function requireApt(): Promise<void> {
+/** Throws {@link Failure} when there is something to download and nothing to download it with. */
+export async function requireApt(): Promise<void> {
+  if (existsSync(await unpackedDirectory())) return;
   const found = await run("dpkg-deb", ["--version"]).catch(() => undefined);
   if (found?.code === 0) return;
   throw new Failure(
     "This machine has no dpkg and apt, and the local environment takes runc, nft and Prometheus from Debian's packages.",
     "Use a Debian-like machine, or a cluster that you have: npm start -- --context NAME.",
   );
+}
+
+async function unpackedDirectory(): Promise<string> {
+  const release = await readFile("/etc/os-release", "utf8").catch(() => "");
+  return join(cacheDirectory(), "debian", fingerprint(release, ...PACKAGES));
 }
 
 async function findOn(paths: readonly string[], name: string): Promise<string> {

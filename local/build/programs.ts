@@ -62,19 +62,48 @@ export async function buildPrograms(modules?: readonly string[]): Promise<Progra
   return directories;
 }
 
-async function buildProgram(program: GoProgram): Promise<string> {
-  const source = join(PROJECT, "local", "programs", program.module);
+/** Throws {@link Failure} when there is something to build and nothing to build it with. */
+export async function requireGo(): Promise<void> {
+  const built = await Promise.all(PROGRAMS.map(async (program) => existsSync(await directoryOf(program))));
+  if (built.every(Boolean)) return;
+  const found = await run("go", ["version"]).catch(() => undefined);
+  if (found?.code === 0) return;
+  throw new Failure(
+    "Go was not found on PATH, and the local environment is built with it.",
+    "Install Go 1.24 or later and start again.",
+  );
+}
+
+async function directoryOf(program: GoProgram): Promise<string> {
+  const source = sourceOf(program);
   const files = (await readdir(source)).sort();
   const contents = await Promise.all(files.map((file) => readFile(join(source, file))));
   const identity = fingerprint(process.arch, program.target, program.ldflags ?? "", ...contents);
-  const directory = join(cacheDirectory(), "programs", `${program.module}-${identity}`);
+  return join(cacheDirectory(), "programs", `${program.module}-${identity}`);
+}
+
+function sourceOf(program: GoProgram): string {
+  return join(PROJECT, "local", "programs", program.module);
+}
+
+/** A build that was killed leaves its directory, named by the process that it belonged to. */
+async function removeUnfinished(programs: string): Promise<void> {
+  for (const name of await readdir(programs).catch(() => [])) {
+    const builder = /\.building-(\d+)$/.exec(name)?.[1];
+    if (builder && !existsSync(`/proc/${builder}`))
+      await rm(join(programs, name), { recursive: true, force: true });
+  }
+}
+
+async function buildProgram(program: GoProgram): Promise<string> {
+  const directory = await directoryOf(program);
   if (existsSync(directory)) return directory;
-  await requireGo();
+  await removeUnfinished(join(cacheDirectory(), "programs"));
   await step(`Building ${program.title} (first time only; kept for the next)`, async (report) => {
     const building = `${directory}.building-${process.pid}`;
     await mkdir(building, { recursive: true });
     try {
-      await compile(program, source, building, report);
+      await compile(program, sourceOf(program), building, report);
       await rename(building, directory).catch((error: NodeJS.ErrnoException) => {
         if (!existsSync(directory)) throw error; // Another start was faster.
       });
@@ -120,13 +149,4 @@ async function compile(program: GoProgram, source: string, output: string, repor
   });
   for (const [from, to] of Object.entries(program.renamed ?? {}))
     await rename(join(output, from), join(output, to));
-}
-
-async function requireGo(): Promise<void> {
-  const found = await run("go", ["version"]).catch(() => undefined);
-  if (found?.code === 0) return;
-  throw new Failure(
-    "Go was not found on PATH, and the local environment is built with it.",
-    "Install Go 1.24 or later.",
-  );
 }

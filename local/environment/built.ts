@@ -3,9 +3,9 @@ import { join } from "node:path";
 
 import type { Catalogue } from "@video-storage/catalogue/connection";
 
-import { unpackDebianPackages } from "../build/debian-packages.js";
+import { requireApt, unpackDebianPackages } from "../build/debian-packages.js";
 import type { DebianPrograms } from "../build/debian-packages.js";
-import { buildPrograms } from "../build/programs.js";
+import { buildPrograms, requireGo } from "../build/programs.js";
 import type { Programs } from "../build/programs.js";
 import { recordChoice } from "../cluster-choice.js";
 import { run } from "../command.js";
@@ -98,6 +98,9 @@ export async function openBuiltCatalogue(state: string): Promise<Catalogue> {
 }
 
 async function builds(): Promise<{ debian: DebianPrograms; programs: Programs }> {
+  // Before anything that takes long, whatever of it will be needed.
+  await requireGo();
+  await requireApt();
   const debian = await unpackDebianPackages();
   return { debian, programs: await buildPrograms() };
 }

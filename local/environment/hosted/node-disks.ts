@@ -1,3 +1,5 @@
+import { dirname } from "node:path";
+
 import { ClusterError } from "../../../infra/apply/cluster-client.js";
 import { Failure } from "../../failure.js";
 import type { Slot } from "../disks.js";
@@ -21,8 +23,9 @@ done`;
 /** As local/environment/disks.ts does it on a node of our own. Arguments, five a slot: name bytes uid gid mode. */
 const MAKE = `set -eu
 ${LOOP_DEVICES}
-mkdir -p -m 700 ${NODE_DIRECTORY}/${POSTGRES_DIRECTORY} ${NODE_DIRECTORY}/disks
+mkdir -p ${HOSTED_SLOTS_DIRECTORY} ${NODE_DIRECTORY}
 chmod 711 ${NODE_DIRECTORY}
+mkdir -p -m 700 ${NODE_DIRECTORY}/${POSTGRES_DIRECTORY} ${NODE_DIRECTORY}/disks
 chown ${SERVICE_USER}:${SERVICE_USER} ${NODE_DIRECTORY}/${POSTGRES_DIRECTORY}
 while [ $# -gt 0 ]; do
   file=${NODE_DIRECTORY}/disks/$1.ext4 target=${HOSTED_SLOTS_DIRECTORY}/$1
@@ -45,7 +48,8 @@ for target in ${HOSTED_SLOTS_DIRECTORY}/*; do
   while mountpoint -q $target; do umount $target; done
   rmdir $target
 done
-rm -rf ${NODE_DIRECTORY}/disks ${NODE_DIRECTORY}/${POSTGRES_DIRECTORY}`;
+rm -rf ${NODE_DIRECTORY}
+[ ! -d ${HOSTED_SLOTS_DIRECTORY} ] || rmdir ${HOSTED_SLOTS_DIRECTORY}`;
 
 /** What the privileged pod is about to do, for the user of somebody's own cluster to know beforehand. */
 export function disksNotice(node: string, slots: readonly Slot[]): string {
@@ -82,6 +86,8 @@ async function runPrivileged(
   image: string,
   script: readonly string[],
 ): Promise<void> {
+  // Their parents, so that they themselves can be removed.
+  const [files, slots] = [dirname(NODE_DIRECTORY), dirname(HOSTED_SLOTS_DIRECTORY)];
   const directory = (path: string) => ({ hostPath: { path, type: "DirectoryOrCreate" } });
   const pod = {
     apiVersion: "v1",
@@ -94,8 +100,8 @@ async function runPrivileged(
       enableServiceLinks: false,
       terminationGracePeriodSeconds: 0,
       volumes: [
-        { name: "files", ...directory(NODE_DIRECTORY) },
-        { name: "slots", ...directory(HOSTED_SLOTS_DIRECTORY) },
+        { name: "files", ...directory(files) },
+        { name: "slots", ...directory(slots) },
       ],
       containers: [
         {
@@ -106,9 +112,9 @@ async function runPrivileged(
           args: [...script],
           securityContext: { privileged: true, runAsUser: 0 },
           volumeMounts: [
-            { name: "files", mountPath: NODE_DIRECTORY },
+            { name: "files", mountPath: files },
             // What is mounted in here is to be seen on the node.
-            { name: "slots", mountPath: HOSTED_SLOTS_DIRECTORY, mountPropagation: "Bidirectional" },
+            { name: "slots", mountPath: slots, mountPropagation: "Bidirectional" },
           ],
         },
       ],

@@ -1,0 +1,88 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { must } from "../../local/command.js";
+import { PROJECT } from "../../local/paths.js";
+import { local } from "../support/local-environment.js";
+
+const ENVIRONMENT = "refused";
+let directory: string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "video-storage-requirements-"));
+});
+afterAll(async () => {
+  rmSync(directory, { recursive: true });
+  await local("destroy", ENVIRONMENT);
+});
+
+function start(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): { code: number; output: string } {
+  const words = [...args, "local/bootstrap.mjs", "local/main.ts", "start", "--environment", ENVIRONMENT];
+  const { status, stdout, stderr } = spawnSync(command, words, { cwd: PROJECT, env, encoding: "utf8" });
+  return { code: status!, output: stdout + stderr };
+}
+
+/** A PATH with these programs and no others. */
+async function pathWith(...programs: string[]): Promise<string> {
+  const bin = mkdtempSync(join(directory, "bin-"));
+  for (const program of programs) {
+    symlinkSync((await must("sh", ["-c", `command -v ${program}`])).trim(), join(bin, program));
+  }
+  return bin;
+}
+
+describe("npm start says what is missing and what to do, before it begins", () => {
+  it("root", () => {
+    const asNobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups", process.execPath];
+    const { code, output } = start("setpriv", asNobody, { ...process.env, HOME: directory });
+    expect(code).toBe(1);
+    expect(output).toContain("this user may not.");
+    expect(output).toContain("Run it as root (sudo npm start)");
+  });
+
+  it("Go", async () => {
+    const env = {
+      PATH: await pathWith("sh", "env", "ip"),
+      HOME: directory,
+      VIDEO_STORAGE_CACHE: join(directory, "a"),
+    };
+    expect(start(process.execPath, [], env)).toEqual({
+      code: 1,
+      output: expect.stringContaining("Install Go 1.24 or later and start again."),
+    });
+  });
+
+  it("apt", async () => {
+    const env = {
+      ...process.env,
+      PATH: await pathWith("go", "ip"),
+      HOME: directory,
+      VIDEO_STORAGE_CACHE: join(directory, "b"),
+    };
+    expect(start(process.execPath, [], env)).toEqual({
+      code: 1,
+      output: expect.stringContaining("Use a Debian-like machine, or a cluster that you have"),
+    });
+  });
+
+  it("a free range of addresses", async () => {
+    const bridge = "vstest0";
+    await must("ip", ["link", "add", bridge, "type", "bridge"]);
+    try {
+      await must("ip", ["address", "add", "10.224.0.1/11", "dev", bridge]);
+      await must("ip", ["link", "set", bridge, "up"]);
+      const { code, output } = start(process.execPath, [], process.env);
+      expect([code, output]).toEqual([1, expect.stringContaining("is routed elsewhere on this machine.")]);
+    } finally {
+      await must("ip", ["link", "delete", bridge]);
+    }
+  });
+});
