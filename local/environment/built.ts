@@ -23,7 +23,7 @@ import { SLOTS_DIRECTORY, ensureSlots } from "./disks.js";
 import type { Slot } from "./disks.js";
 import type { Environment } from "./environment.js";
 import { ensureNameService } from "./name-service.js";
-import { chooseNetwork, connectNetwork, disconnectNetwork } from "./network.js";
+import { chooseNetwork, connectNetwork, disconnectNetwork, keptNetwork } from "./network.js";
 import type { Network } from "./network.js";
 import { ensurePostgres } from "./postgres.js";
 import { ensurePrometheus, loadRules, prometheusUrl } from "./prometheus.js";
@@ -93,7 +93,7 @@ export async function startBareCluster(name: string): Promise<string> {
 
 /** The catalogue of a built environment, as this machine reaches it. */
 export async function openBuiltCatalogue(state: string): Promise<Catalogue> {
-  const { nodeAddress } = await chooseNetwork(state);
+  const { nodeAddress } = await keptNetwork(state);
   return connectAsAdministrator(state, { host: nodeAddress, port: POSTGRES_PORT });
 }
 

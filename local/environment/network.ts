@@ -37,24 +37,42 @@ export function networkOf(stateDirectory: string, second: number): Network {
 
 /** The environment's network; chosen once, where no route of this machine leads, and then kept. */
 export async function chooseNetwork(stateDirectory: string): Promise<Network> {
-  const file = join(stateDirectory, "network.json");
-  const kept = await readFile(file, "utf8").catch(() => undefined);
-  const bridge = networkOf(stateDirectory, 0).bridge;
-  const taken = await routedSecondOctets(bridge);
-  if (kept) {
-    const second = Number(JSON.parse(kept).second);
-    if (!taken.has(second)) return networkOf(stateDirectory, second);
+  const kept = await keptSecondOctet(stateDirectory);
+  const taken = await routedSecondOctets(networkOf(stateDirectory, 0).bridge);
+  if (kept !== undefined && taken.has(kept)) {
+    // Its Services have addresses of the range, so it cannot move to another.
+    throw new Failure(
+      `10.${kept}.0.0/16, which this environment was made with, is now routed elsewhere on this machine.`,
+      "Free it (ip route), or run npm run destroy and start anew.",
+    );
   }
+  if (kept !== undefined) return networkOf(stateDirectory, kept);
   for (let second = FIRST_CHOICE; second <= LAST_CHOICE; second++) {
     if (taken.has(second)) continue;
     await mkdir(stateDirectory, { recursive: true });
-    await writeFile(file, `${JSON.stringify({ second })}\n`);
+    await writeFile(fileOf(stateDirectory), `${JSON.stringify({ second })}\n`);
     return networkOf(stateDirectory, second);
   }
   throw new Failure(
     `Every range from 10.${FIRST_CHOICE}.0.0/16 to 10.${LAST_CHOICE}.0.0/16 is routed elsewhere on this machine.`,
     "Free one of them (ip route), or use a cluster that you have: npm start -- --context NAME.",
   );
+}
+
+/** The network that an environment was started with. */
+export async function keptNetwork(stateDirectory: string): Promise<Network> {
+  const kept = await keptSecondOctet(stateDirectory);
+  if (kept !== undefined) return networkOf(stateDirectory, kept);
+  throw new Failure("This environment was never started.", "Run npm start first.");
+}
+
+async function keptSecondOctet(stateDirectory: string): Promise<number | undefined> {
+  const text = await readFile(fileOf(stateDirectory), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : Number((JSON.parse(text) as { second: unknown }).second);
+}
+
+function fileOf(stateDirectory: string): string {
+  return join(stateDirectory, "network.json");
 }
 
 async function routedSecondOctets(except: string): Promise<Set<number>> {
