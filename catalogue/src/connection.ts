@@ -4,7 +4,7 @@ import pg from "pg";
 import type { CatalogueAddress } from "@video-storage/contract/schemas";
 import { translated } from "./errors.js";
 
-export { CatalogueRefusedError, CatalogueUnavailableError } from "./errors.js";
+export { CatalogueBusyError, CatalogueRefusedError, CatalogueUnavailableError } from "./errors.js";
 
 export interface CatalogueSettings extends CatalogueAddress {
   readonly user: string;
@@ -53,6 +53,8 @@ export function connect(settings: CatalogueSettings): Catalogue {
     max: 4,
     connectionTimeoutMillis: settings.connectTimeoutMilliseconds ?? 5_000,
     statement_timeout: statementTimeout,
+    // Less, so that a row that somebody holds is told from a server that doesn't answer.
+    lock_timeout: Math.ceil(statementTimeout / 3),
     // The server's own time-out can't fire when the network is gone.
     query_timeout: statementTimeout + 2_000,
     idle_in_transaction_session_timeout: 30_000,

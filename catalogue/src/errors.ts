@@ -1,6 +1,11 @@
 /** The catalogue can't be asked now; the same call may succeed later. */
 export class CatalogueUnavailableError extends Error {
-  override readonly name = "CatalogueUnavailableError";
+  override readonly name: string = "CatalogueUnavailableError";
+}
+
+/** One row can't be had now, because another login holds it; everything else can. */
+export class CatalogueBusyError extends CatalogueUnavailableError {
+  override readonly name: string = "CatalogueBusyError";
 }
 
 /** The catalogue answered and refused: a wrong login, another tenant's job, a change that is not the caller's to make. */
@@ -22,9 +27,10 @@ const NETWORK_CODES = new Set([
   ...["EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENETDOWN"],
 ]);
 // https://www.postgresql.org/docs/current/errcodes-appendix.html: connection trouble, out of resources,
-// shutting down or starting, statement or lock time-out, failed over to a read-only server, deadlock.
-const UNAVAILABLE_STATES = /^(08...|53...|57P0[1-5]|57014|55P03|25006|40001|40P01)$/;
+// shutting down or starting, statement time-out, failed over to a read-only server, deadlock.
+const UNAVAILABLE_STATES = /^(08...|53...|57P0[1-5]|57014|25006|40001|40P01)$/;
 // The last four: no such database, or the migrations have not run.
+const LOCK_NOT_AVAILABLE = "55P03";
 const REFUSED_STATES = /^(28...|42501|23505|23514|3D000|3F000|42P01|42883)$/;
 // pg gives these no code.
 const UNAVAILABLE_MESSAGES =
@@ -38,6 +44,12 @@ export function translated(error: unknown, where: string): unknown {
     .filter((c) => typeof c === "string");
   if (codes.some((c) => REFUSED_STATES.test(c))) {
     return new CatalogueRefusedError(`the catalogue at ${where} refused: ${error.message}`, { cause: error });
+  }
+  if (codes.includes(LOCK_NOT_AVAILABLE)) {
+    return new CatalogueBusyError(
+      `a row of the catalogue at ${where} is locked by someone else (${error.message}): try again later`,
+      { cause: error },
+    );
   }
   if (
     codes.some((c) => NETWORK_CODES.has(c) || UNAVAILABLE_STATES.test(c)) ||

@@ -6,7 +6,8 @@ import type { Queryable } from "./connection.js";
 
 /**
  * Tells the catalogue what a record says. Safe to repeat: a revision that it already has, or an older one,
- * changes nothing, and neither does a state that the job can't come into from the one it is in.
+ * changes nothing, and neither does a state that the job can't come into from the one it is in, or a record on
+ * another volume than the job's: that one is a copy.
  */
 export async function reportJob(
   catalogue: Queryable,
@@ -29,8 +30,9 @@ export async function reportJob(
   const changed = await catalogue.query(
     `UPDATE storage.jobs SET state = $3, revision = $4, bytes = coalesce($5, bytes), heartbeat_at = now()
      WHERE tenant_id = $1 AND job_id = $2 AND revision < $4 AND (state = $3 OR storage.can_become(state, $3))
+       AND volume = $6 AND deleted_at IS NULL
      RETURNING 1`,
-    [tenantId, jobId, state, revision, bytes],
+    [tenantId, jobId, state, revision, bytes, owner.volume],
   );
   return changed.length > 0 ? "updated" : "unchanged";
 }

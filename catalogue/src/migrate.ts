@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { runner } from "node-pg-migrate";
 import pg from "pg";
+import { recordKey } from "@video-storage/contract/record-proof";
 import { translated } from "./errors.js";
 import { CATALOGUE_ROLES, scramVerifier } from "./logins.js";
 import type { CatalogueLogin } from "./logins.js";
@@ -60,9 +61,9 @@ async function provision(client: pg.Client, entry: CatalogueLogin): Promise<void
   await client.query(`GRANT storage_${entry.role} TO ${login}`);
   if (entry.role === "worker") {
     await client.query(
-      `INSERT INTO storage.tenant_logins (login, tenant_id) VALUES ($1, $2)
-       ON CONFLICT (login) DO UPDATE SET tenant_id = excluded.tenant_id`,
-      [entry.login, entry.tenantId],
+      `INSERT INTO storage.tenant_logins (login, tenant_id, record_key) VALUES ($1, $2, $3)
+       ON CONFLICT (login) DO UPDATE SET tenant_id = excluded.tenant_id, record_key = excluded.record_key`,
+      [entry.login, entry.tenantId, recordKey(entry.password)],
     );
   } else {
     await client.query("DELETE FROM storage.tenant_logins WHERE login = $1", [entry.login]);

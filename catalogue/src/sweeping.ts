@@ -1,4 +1,5 @@
 import type { JobId, JobIdentity, TenantId } from "@video-storage/contract/identity";
+import type { JobRecord } from "@video-storage/contract/job-record";
 import type { JsonValue } from "@video-storage/contract/json-value";
 import type { JobState } from "@video-storage/contract/states";
 import type { Catalogue, Queryable, Row } from "./connection.js";
@@ -46,6 +47,19 @@ export async function findJob(catalogue: Queryable, jobId: JobId): Promise<Catal
     [jobId],
   );
   return job;
+}
+
+/** Whether the record was begun by the tenant that it names, and not by somebody else who could write there. */
+export async function provesRecord(
+  catalogue: Queryable,
+  { tenantId, jobId, owner, proof }: JobRecord,
+): Promise<boolean> {
+  if (proof === undefined) return false;
+  const [row] = await catalogue.query<{ proven: boolean }>(
+    `SELECT storage.proves_record($1, $2, $3, decode($4, 'hex')) AS proven`,
+    [tenantId, jobId, owner.volume, proof],
+  );
+  return row!.proven;
 }
 
 /** Active to abandoned. False when it is not active. */
@@ -106,9 +120,10 @@ export async function recordOutcome(catalogue: Catalogue, outcome: Outcome): Pro
     const recorded = await insertAudit(connection, "outcome", outcome, outcome.bytes, outcome.files);
     await connection.query(
       outcome.action === "delete"
-        ? `UPDATE storage.jobs SET location = 'none', deleted_at = coalesce(deleted_at, now()) WHERE job_id = $1`
-        : `UPDATE storage.jobs SET location = 'object' WHERE job_id = $1 AND location = 'local'`,
-      [outcome.jobId],
+        ? `UPDATE storage.jobs SET location = 'none', deleted_at = coalesce(deleted_at, now())
+           WHERE job_id = $1 AND volume = $2`
+        : `UPDATE storage.jobs SET location = 'object' WHERE job_id = $1 AND volume = $2 AND location = 'local'`,
+      [outcome.jobId, outcome.volume],
     );
     return recorded;
   });

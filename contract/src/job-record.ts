@@ -45,6 +45,8 @@ export interface JobRecord {
   /** The reason is sanitised. */
   readonly failure?: { readonly reason: string };
   readonly staged?: { readonly bucket: string; readonly prefix: string; readonly at: string };
+  /** That the tenant's own worker began it: see record-proof.ts. */
+  readonly proof?: string;
 }
 
 /** A `metadata.json` that can't be relied on: all that is wrong with it, never its values. */
@@ -81,6 +83,10 @@ const recordSchema: z.ZodType<JobRecord> = z.object({
   attributes,
   failure: z.object({ reason: z.string() }).exactOptional(),
   staged: z.object({ bucket: z.string(), prefix: z.string(), at: z.iso.datetime() }).exactOptional(),
+  proof: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .exactOptional(),
 });
 
 /** Reads a record of version 1. Throws {@link InvalidRecordError} with all problems at once. */

@@ -47,7 +47,8 @@ describe("catalogue migrate", () => {
     args.push("--logins-file", await file("logins.json", JSON.stringify(logins)));
     expect(await catalogueCommand(...args)).toEqual({
       code: 0,
-      output: "migrated: 0001_catalogue\nlogins provisioned: command_worker, command_cleanup\n",
+      output:
+        "migrated: 0001_catalogue, 0002_hostile_logins\nlogins provisioned: command_worker, command_cleanup\n",
     });
     expect((await catalogueCommand(...args)).output).toMatch(/^the schema is up to date\n/);
     const { hostname, port, pathname } = new URL(url);
