@@ -68,6 +68,12 @@ const onDisk = async (job: Job): Promise<JobRecord> =>
   parseJobRecord(await fs.readFile(path.join(job.directory, "metadata.json"), "utf8"));
 const modeOf = async (file: string) => ((await fs.stat(file)).mode & 0o7777).toString(8);
 
+async function reportedElsewhere(): Promise<JobRecord> {
+  const record = jobRecord({ owner: { ...jobRecord().owner, volume: "elsewhere" } });
+  await reportJob(catalogue.as("worker_acme"), record);
+  return record;
+}
+
 async function completedJob(files: Record<string, string> = { "source.mp4": "a video" }): Promise<Job> {
   const job = await storage.createJob();
   for (const [name, content] of Object.entries(files)) await job.writeFile(name, content);
@@ -127,6 +133,23 @@ describe("creating a job", () => {
     await expect(storage.createJob({ jobId })).rejects.toThrow(JobExistsError);
     await expect(storage.createJob({ jobId: "../up" })).rejects.toThrow(InvalidIdentityError);
     expect(await fs.readdir(surroundings.root)).toEqual([jobId]);
+  });
+
+  it("takes no id that the catalogue has had, on whichever volume, and does that job no harm", async () => {
+    const first = await completedJob();
+    const { jobId } = first.identity;
+    // As after the sweep: moved to object storage, and its directory gone.
+    await catalogue.admin(`UPDATE storage.jobs SET location = 'object' WHERE job_id = $1`, [jobId]);
+    await fs.rm(first.directory, { recursive: true });
+    await expect(storage.createJob({ jobId })).rejects.toThrow(JobExistsError);
+    const elsewhere = await reportedElsewhere();
+    await expect(storage.createJob({ jobId: elsewhere.jobId })).rejects.toThrow(JobExistsError);
+    expect(await findJob(catalogue.as("cleanup"), elsewhere.jobId)).toMatchObject({
+      state: "active",
+      revision: 1,
+      volume: "elsewhere",
+    });
+    expect(await fs.readdir(surroundings.root)).toEqual([]);
   });
 
   it("is refused, with the numbers, when there is no room", async () => {

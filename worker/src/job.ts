@@ -15,7 +15,7 @@ import type { JobState } from "@video-storage/contract/states";
 import { lockShared } from "./directory-lock.js";
 import { FILE_MODE, syncDirectory, writeDurably } from "./durable-files.js";
 import type { Chunks } from "./durable-files.js";
-import { JobStateError, WritesInProgressError } from "./errors.js";
+import { JobExistsError, JobStateError, WritesInProgressError } from "./errors.js";
 import { openDirectory } from "./new-directory.js";
 import type { ObjectStorage } from "./object-storage.js";
 import { sanitiseText } from "./sanitise.js";
@@ -219,13 +219,17 @@ export class Job {
     await this.#inTurn(async () => {
       if (!this.reported) await this.#report();
       await this.#closeLogs().finally(() => this.#releaseLease());
-    });
-    this.#surroundings.onClose(this);
+    }).finally(() => this.#surroundings.onClose(this));
   }
 
   /** For {@link Storage.createJob}: tells of the new job, and throws what the catalogue says. */
   async register(): Promise<void> {
-    await this.#inTurn(() => this.#tell());
+    await this.#inTurn(async () => {
+      if ((await this.#tell()) !== "unchanged") return;
+      throw new JobExistsError(
+        `the catalogue has had job ${this.identity.jobId} before: job ids are used once, also on other volumes`,
+      );
+    });
   }
 
   async #end(change: Pick<JobRecord, "state"> & Partial<Pick<JobRecord, "failure">>): Promise<void> {
@@ -255,13 +259,14 @@ export class Job {
     }
   }
 
-  async #tell(): Promise<void> {
-    await reportJob(this.#surroundings.catalogue, this.#record);
+  async #tell(): ReturnType<typeof reportJob> {
+    const reported = await reportJob(this.#surroundings.catalogue, this.#record);
     this.#reportedRevision = this.#record.revision;
     for (const object of [...this.#unreportedObjects]) {
       await recordObject(this.#surroundings.catalogue, this.identity, object);
       this.#unreportedObjects = this.#unreportedObjects.filter((other) => other !== object);
     }
+    return reported;
   }
 
   async #openLog(name: string): Promise<FileHandle> {

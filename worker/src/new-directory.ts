@@ -67,8 +67,8 @@ export async function removeUnfinishedDirectories(root: string): Promise<void> {
   }
 }
 
-/** Only what {@link tryCreate} makes, by name: whatever else lies there is left, and with it the directory. */
-async function removeUnfinished(directory: string): Promise<void> {
+/** Only what {@link createJobDirectory} makes, by name: whatever else lies there is left, and with it the directory. */
+export async function removeUnfinished(directory: string): Promise<void> {
   const names = await fs.readdir(directory).catch(() => []);
   for (const name of names.filter((n) => n.startsWith(METADATA_FILE))) {
     await fs.unlink(path.join(directory, name)).catch(() => undefined);

@@ -6,10 +6,17 @@ import { newJobId, parseJobId } from "@video-storage/contract/identity";
 import type { JobIdentity, TenantId } from "@video-storage/contract/identity";
 import type { JobRecord } from "@video-storage/contract/job-record";
 import { jobDirectory } from "@video-storage/contract/layout";
+import { recordKey, recordProof } from "@video-storage/contract/record-proof";
 import { admit } from "./admission.js";
-import { JobStateError, ObjectStorageError, StorageConfigurationError, WrongTenantError } from "./errors.js";
+import {
+  JobExistsError,
+  JobStateError,
+  ObjectStorageError,
+  StorageConfigurationError,
+  WrongTenantError,
+} from "./errors.js";
 import { Job } from "./job.js";
-import { createJobDirectory, removeUnfinishedDirectories } from "./new-directory.js";
+import { createJobDirectory, removeUnfinished, removeUnfinishedDirectories } from "./new-directory.js";
 import { connectObjectStorage, objectStorageCredentialsFrom } from "./object-storage.js";
 import type { ObjectStorage } from "./object-storage.js";
 import { sanitiseAttributes } from "./sanitise.js";
@@ -71,10 +78,14 @@ export async function openStorage(options: OpenStorageOptions = {}): Promise<Sto
     throw error;
   }
   await removeUnfinishedDirectories(settings.root).catch(() => undefined);
-  return storageOf(settings, catalogue);
+  return storageOf(settings, catalogue, credentials.password);
 }
 
-function storageOf(settings: StorageSettings, catalogue: Catalogue): Storage {
+function storageOf(
+  settings: StorageSettings,
+  catalogue: Catalogue,
+  password: () => Promise<string>,
+): Storage {
   const { contract, tenantId, root } = settings;
   const jobs = new Set<Job>();
   let connecting: Promise<ObjectStorage> | undefined;
@@ -84,11 +95,12 @@ function storageOf(settings: StorageSettings, catalogue: Catalogue): Storage {
   return {
     tenantId,
     async createJob({ expectedBytes, attributes = {}, jobId } = {}) {
-      const record = newRecord(settings, {
+      const unproven = newRecord(settings, {
         jobId: jobId === undefined ? newJobId() : parseJobId(jobId),
         ...(expectedBytes === undefined ? {} : { expectedBytes }),
         attributes: sanitiseAttributes(attributes),
       });
+      const record = { ...unproven, proof: recordProof(recordKey(await password()), unproven) };
       await admit(root, expectedBytes ?? 0, contract.reserveBytes);
       const lease = await createJobDirectory(root, record);
       const job = new Job(record, lease, {
@@ -106,7 +118,8 @@ function storageOf(settings: StorageSettings, catalogue: Catalogue): Storage {
         if (error instanceof CatalogueUnavailableError) {
           settings.onCatalogueError(error);
         } else {
-          await job.fail("the catalogue refused the job");
+          if (error instanceof JobExistsError) await removeUnfinished(job.directory);
+          else await job.fail("the catalogue refused the job");
           await job.close();
           throw error;
         }
@@ -127,9 +140,10 @@ function storageOf(settings: StorageSettings, catalogue: Catalogue): Storage {
       }
     },
     async close() {
-      await Promise.all([...jobs].map((job) => job.close()));
+      const closed = await Promise.allSettled([...jobs].map((job) => job.close()));
       await catalogue.close();
       if (connecting) (await connecting.catch(() => undefined))?.close();
+      for (const one of closed) if (one.status === "rejected") throw one.reason;
     },
   };
 }
