@@ -1,6 +1,6 @@
 import type { Catalogue } from "@video-storage/catalogue/connection";
+import type { ObjectStorage } from "@video-storage/worker/object-storage";
 import type { Directory } from "./deletion/handles.js";
-import type { ObjectStore } from "./object-storage.js";
 import type { Rules } from "./plan.js";
 import type { PodSource } from "./pod-liveness.js";
 import type { Reporter } from "./report.js";
@@ -15,7 +15,7 @@ export interface SweepContext {
   readonly trashSeconds: number;
   /** Undefined when pods are not asked about. */
   readonly pods: PodSource | undefined;
-  readonly store: ObjectStore | undefined;
+  readonly store: ObjectStorage | undefined;
   /** Who the audit says it was. */
   readonly actor: string;
   readonly report: Reporter;

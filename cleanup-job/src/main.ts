@@ -17,14 +17,14 @@ import {
   CATALOGUE_CREDENTIALS_DIRECTORY,
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
 } from "@video-storage/contract/stack-contract";
+import { connectObjectStorage } from "@video-storage/worker/object-storage";
+import type { ObjectStorage } from "@video-storage/worker/object-storage";
 import { readConfiguration, readSecret, UsageError } from "./configuration.js";
 import type { SweepContext } from "./context.js";
 import { openRoot } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
 import { EXIT_CODES } from "./exit-codes.js";
 import { explain, formatExplanation } from "./explain.js";
-import { openObjectStore } from "./object-storage.js";
-import type { ObjectStore } from "./object-storage.js";
 import { rulesOf } from "./plan.js";
 import { podsOfCluster } from "./pod-liveness.js";
 import type { PodSource } from "./pod-liveness.js";
@@ -190,14 +190,14 @@ async function rootOf(path: string): Promise<Directory> {
   }
 }
 
-function storeOf({ objectStorage }: CleanupConfig, options: VolumeOptions): ObjectStore | undefined {
+function storeOf({ objectStorage }: CleanupConfig, options: VolumeOptions): ObjectStorage | undefined {
   if (!objectStorage) return undefined;
   // On AWS the pod's role is used, and no secret is mounted.
   const credentials = objectStorage.endpoint !== null && {
     accessKeyId: readSecret(options.objectStorageCredentials, "accessKeyId"),
     secretAccessKey: readSecret(options.objectStorageCredentials, "secretAccessKey"),
   };
-  return openObjectStore(objectStorage, credentials || undefined);
+  return connectObjectStorage(objectStorage, credentials || undefined);
 }
 
 function podsOf(

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { open, readdir } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { recordObject } from "@video-storage/catalogue/jobs";
@@ -7,10 +6,11 @@ import type { Queryable } from "@video-storage/catalogue/connection";
 import { isJobFileName, parseLogName } from "@video-storage/contract/file-names";
 import type { JobRecord } from "@video-storage/contract/job-record";
 import { jobPrefix, LOGS_DIRECTORY, METADATA_FILE, TEMPORARY_SUFFIX } from "@video-storage/contract/layout";
+import { ContentMismatchError } from "@video-storage/worker/errors";
+import type { ObjectStorage } from "@video-storage/worker/object-storage";
+import { digest } from "@video-storage/worker/staging";
 import { childPath, FILE_FLAGS, openChildAsItIs, shownName } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
-import { MAXIMUM_OBJECT_BYTES } from "./object-storage.js";
-import type { ObjectStore } from "./object-storage.js";
 
 /** A job that can't be copied as it is. Nothing of it was removed. */
 export class NotTierableError extends Error {
@@ -24,7 +24,7 @@ export class NotTierableError extends Error {
 export async function tier(
   directory: Directory,
   record: JobRecord,
-  store: ObjectStore,
+  store: ObjectStorage,
   catalogue: Queryable,
   signal: AbortSignal,
 ): Promise<StoredObject[]> {
@@ -38,6 +38,12 @@ export async function tier(
       stored.push(object);
     };
     const { files, hasLogs } = await filesOf(directory);
+    const missing = Object.keys(record.files).filter((name) => !files.includes(name));
+    if (missing.length > 0) {
+      throw new NotTierableError(
+        `${missing.length} recorded files are missing: ${missing.slice(0, 5).join(", ")}`,
+      );
+    }
     if (hasLogs) {
       if (typeof logs === "string") throw new NotTierableError(`${LOGS_DIRECTORY} can't be opened: ${logs}`);
       for (const name of await logsOf(logs)) {
@@ -45,7 +51,10 @@ export async function tier(
       }
     }
     for (const name of files) await copy(directory, name, `${prefix}${name}`);
-    await copy(directory, METADATA_FILE, `${prefix}${METADATA_FILE}`);
+    await copy(directory, METADATA_FILE, `${prefix}${METADATA_FILE}`).catch((error: unknown) => {
+      // What its worker staged is the record as it was before it said that it is staged.
+      if (!(error instanceof ContentMismatchError) || record.staged?.bucket !== store.bucket) throw error;
+    });
     return stored;
   } finally {
     if (typeof logs !== "string") await logs.close();
@@ -76,23 +85,18 @@ async function copyFile(
   name: string,
   key: string,
   record: JobRecord,
-  store: ObjectStore,
+  store: ObjectStorage,
   signal: AbortSignal,
 ): Promise<StoredObject> {
   const handle = await open(childPath(directory.fd, name), FILE_FLAGS);
   try {
-    const bytes = await regularSize(handle, name, directory);
-    const sha256 = await hashOf(handle, bytes);
+    await requireRegular(handle, name, directory);
+    const { bytes, sha256 } = await digest(handle);
     const recorded = directoryIsTop(key, record) ? record.files[name] : undefined;
     if (recorded && (recorded.sha256 !== sha256 || recorded.bytes !== bytes)) {
       throw new NotTierableError(`${name} is not what its record says: it was changed after completion`);
     }
-    const read = () =>
-      bytes === 0
-        ? Buffer.alloc(0)
-        : handle.createReadStream({ autoClose: false, start: 0, end: bytes - 1, highWaterMark: 1 << 20 });
-    await store.putVerified({ key, bytes, sha256, read }, signal);
-    return { bucket: store.bucket, objectKey: key, bytes, sha256 };
+    return await store.putFile(key, handle, { bytes, sha256 }, signal);
   } finally {
     await handle.close();
   }
@@ -103,27 +107,9 @@ function directoryIsTop(key: string, { tenantId, jobId }: JobRecord): boolean {
 }
 
 /** A link or another name of somebody else's file must not be carried into this tenant's prefix. */
-async function regularSize(handle: FileHandle, name: string, { dev }: Directory): Promise<number> {
+async function requireRegular(handle: FileHandle, name: string, { dev }: Directory): Promise<void> {
   const stat = await handle.stat({ bigint: true });
   if (!stat.isFile()) throw new NotTierableError(`${shownName(name)} is not a regular file`);
   if (stat.nlink !== 1n) throw new NotTierableError(`${shownName(name)} has ${stat.nlink} names, not one`);
   if (stat.dev !== dev) throw new NotTierableError(`${shownName(name)} lies on another filesystem`);
-  if (stat.size > BigInt(MAXIMUM_OBJECT_BYTES)) {
-    throw new NotTierableError(
-      `${shownName(name)} has ${stat.size} bytes, and at most ${MAXIMUM_OBJECT_BYTES} are copied`,
-    );
-  }
-  return Number(stat.size);
-}
-
-async function hashOf(handle: FileHandle, bytes: number): Promise<string> {
-  const hash = createHash("sha256");
-  const buffer = Buffer.alloc(1 << 20);
-  for (let position = 0; position < bytes;) {
-    const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.length, bytes - position), position);
-    if (bytesRead === 0) throw new NotTierableError("it was shortened while it was read");
-    hash.update(buffer.subarray(0, bytesRead));
-    position += bytesRead;
-  }
-  return hash.digest("hex");
 }

@@ -1,18 +1,24 @@
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { compositeChecksum } from "@video-storage/worker/object-storage";
+
+const PART_BYTES = 16 * 1024 * 1024;
 
 /** The part of S3 that the cleanup job uses, on loopback, with faults to order. The real server is for test/local. */
 export interface ObjectServer {
   readonly endpoint: string;
   /** By `/bucket/key`. */
   readonly objects: Map<string, Buffer>;
+  /** As a worker does it that stages a job: content above 16 MiB goes in parts, and has their checksum. */
+  stage(path: string, content: Buffer): void;
   fault: "none" | "unavailable" | "corrupts" | "keeps-no-checksum" | "hangs";
   stop(): Promise<void>;
 }
 
 export async function startObjectServer(): Promise<ObjectServer> {
   const objects = new Map<string, Buffer>();
+  const composite = new Map<string, string>();
   const sha256 = (content: Buffer): string => createHash("sha256").update(content).digest("base64");
   const server = createServer(async (request, response) => {
     const key = decodeURIComponent(new URL(request.url!, "http://server").pathname);
@@ -37,13 +43,22 @@ export async function startObjectServer(): Promise<ObjectServer> {
     const content = objects.get(key);
     if (!content) return refuse(404, "NoSuchKey");
     response.setHeader("content-length", content.length);
-    if (self.fault !== "keeps-no-checksum") response.setHeader("x-amz-checksum-sha256", sha256(content));
+    if (self.fault !== "keeps-no-checksum")
+      response.setHeader("x-amz-checksum-sha256", composite.get(key) ?? sha256(content));
     response.end(request.method === "HEAD" ? "" : content);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const self: ObjectServer = {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     objects,
+    stage(path, content) {
+      const digests: string[] = [];
+      for (let at = 0; at < content.length; at += PART_BYTES) {
+        digests.push(sha256(content.subarray(at, at + PART_BYTES)));
+      }
+      objects.set(path, content);
+      if (digests.length > 1) composite.set(path, compositeChecksum(digests));
+    },
     fault: "none",
     async stop() {
       server.closeAllConnections();

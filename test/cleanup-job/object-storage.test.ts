@@ -1,18 +1,25 @@
 import { createHash } from "node:crypto";
-import { Readable } from "node:stream";
+import fs from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ObjectMismatchError, openObjectStore } from "../../cleanup-job/src/object-storage.js";
-import type { ObjectContent, ObjectStore } from "../../cleanup-job/src/object-storage.js";
+import type { FileRecord } from "@video-storage/contract/job-record";
+import { ContentMismatchError } from "@video-storage/worker/errors";
+import { connectObjectStorage } from "@video-storage/worker/object-storage";
+import type { ObjectStorage } from "@video-storage/worker/object-storage";
 import { startObjectServer } from "./object-server.js";
 import type { ObjectServer } from "./object-server.js";
 
-const SIGNAL = new AbortController().signal;
+/** The sweep's view of the module that workers stage with; on a real server it is in test/worker/staging.test.ts. */
+
+const KEY = "tenants/acme/jobs/1/source.mp4";
+let directory: string;
 let server: ObjectServer;
-let store: ObjectStore;
+let store: ObjectStorage;
 
 beforeEach(async () => {
+  directory = await fs.mkdtemp(`${tmpdir()}/object-storage-`);
   server = await startObjectServer();
-  store = openObjectStore(
+  store = connectObjectStorage(
     { endpoint: server.endpoint, region: "local", bucket: "videos", forcePathStyle: true },
     { accessKeyId: "test", secretAccessKey: "test-only" },
   );
@@ -20,53 +27,63 @@ beforeEach(async () => {
 afterEach(async () => {
   store.close();
   await server.stop();
+  await fs.rm(directory, { recursive: true });
 });
 
-function content(text: string, key = "tenants/acme/jobs/1/source.mp4"): ObjectContent {
-  const bytes = Buffer.from(text);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { key, bytes: bytes.length, sha256, read: () => (text === "" ? bytes : Readable.from([bytes])) };
+const described = (text: string): FileRecord => ({
+  bytes: Buffer.byteLength(text),
+  sha256: createHash("sha256").update(text).digest("hex"),
+});
+
+async function put(text: string, expected = described(text), signal?: AbortSignal): Promise<unknown> {
+  await fs.writeFile(`${directory}/file`, text);
+  const file = await fs.open(`${directory}/file`);
+  try {
+    return await store.putFile(KEY, file, expected, signal);
+  } finally {
+    await file.close();
+  }
 }
 
-describe("putVerified", () => {
+describe("putFile", () => {
   it.each(["a video", ""])("stores %j under its key", async (text) => {
-    await store.putVerified(content(text), SIGNAL);
-    expect([...server.objects]).toEqual([["/videos/tenants/acme/jobs/1/source.mp4", Buffer.from(text)]]);
+    await put(text);
+    expect([...server.objects]).toEqual([[`/videos/${KEY}`, Buffer.from(text)]]);
   });
 
   it("accepts what an earlier try stored", async () => {
-    await store.putVerified(content("a video"), SIGNAL);
-    await expect(store.putVerified(content("a video"), SIGNAL)).resolves.toBeUndefined();
+    await put("a video");
+    expect(await put("a video")).toEqual({ bucket: "videos", objectKey: KEY, ...described("a video") });
   });
 
   it("refuses to write over anything else", async () => {
-    await store.putVerified(content("the first"), SIGNAL);
-    await expect(store.putVerified(content("the other"), SIGNAL)).rejects.toThrow(ObjectMismatchError);
+    await put("the first");
+    await expect(put("the other")).rejects.toThrow(ContentMismatchError);
     expect([...server.objects.values()]).toEqual([Buffer.from("the first")]);
   });
 
   it("notices what the store has spoilt", async () => {
     server.fault = "corrupts";
-    await expect(store.putVerified(content("a video"), SIGNAL)).rejects.toThrow(ObjectMismatchError);
+    await expect(put("a video")).rejects.toThrow(ContentMismatchError);
   });
 
   it("notices content that is not what was announced", async () => {
-    const lying = { ...content("a video"), read: () => Readable.from([Buffer.from("b video")]) };
-    await expect(store.putVerified(lying, SIGNAL)).rejects.toThrow("BadDigest");
+    await expect(put("b video", described("a video"))).rejects.toThrow(ContentMismatchError);
     expect(server.objects.size).toBe(0);
   });
 
   it("reads back where the store keeps no checksum", async () => {
     server.fault = "keeps-no-checksum";
-    await store.putVerified(content("a video"), SIGNAL);
-    await expect(store.putVerified(content("b video"), SIGNAL)).rejects.toThrow(ObjectMismatchError);
+    await put("a video");
+    await put("a video");
+    await expect(put("b video")).rejects.toThrow(ContentMismatchError);
   });
 
   it("fails when the store is away, and stops when asked to", async () => {
     server.fault = "unavailable";
-    await expect(store.putVerified(content("a video"), SIGNAL)).rejects.toThrow("SlowDown");
+    await expect(put("a video")).rejects.toThrow("couldn't read the attributes of object");
     server.fault = "hangs";
-    await expect(store.putVerified(content("a video"), AbortSignal.timeout(50))).rejects.toThrow(/abort/i);
+    await expect(put("a video", undefined, AbortSignal.timeout(50))).rejects.toThrow(/abort/i);
     expect(server.objects.size).toBe(0);
   });
 });

@@ -22,6 +22,9 @@ import { ContentMismatchError, ObjectStorageError, errorCode } from "./errors.js
 const SMALLEST_PART_BYTES = 16 * 1024 * 1024;
 const MAXIMUM_PARTS = 10_000;
 
+const NEVER_ABORTED = new AbortController().signal;
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
 export interface ObjectStorageCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -35,7 +38,13 @@ export interface ObjectStorage {
    * have computed the same SHA-256. Never overwrites: an object of that key with the same content is the result
    * of an earlier attempt and is taken as it is, any other is an error. Durable when it returns.
    */
-  putFile(objectKey: string, file: FileHandle, expected: FileRecord): Promise<StoredObject>;
+  putFile(
+    objectKey: string,
+    file: FileHandle,
+    expected: FileRecord,
+    /** Ends it, with an error, and nothing unfinished stays. */
+    signal?: AbortSignal,
+  ): Promise<StoredObject>;
   /** The object's bytes. They aren't compared with anything here. */
   open(objectKey: string): Promise<Readable>;
   close(): void;
@@ -62,6 +71,8 @@ export function connectObjectStorage(
   smallestPartBytes: number = SMALLEST_PART_BYTES,
 ): ObjectStorage {
   const { bucket } = settings;
+  // The SDK looks for its own settings at home, and fails when a uid without a passwd entry has none.
+  process.env["HOME"] ??= "/";
   const client = new S3Client({
     region: settings.region,
     forcePathStyle: settings.forcePathStyle,
@@ -71,15 +82,19 @@ export function connectObjectStorage(
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
     maxAttempts: 4,
+    // The error is thrown; the SDK would print about it as well.
+    logger: SILENT,
     requestHandler: { connectionTimeout: 5_000, requestTimeout: 120_000 },
   });
 
   const existing = async (
     objectKey: string,
+    abortSignal: AbortSignal,
   ): Promise<{ bytes: number; checksum: string | undefined } | undefined> => {
     try {
       const head = await client.send(
         new HeadObjectCommand({ Bucket: bucket, Key: objectKey, ChecksumMode: "ENABLED" }),
+        { abortSignal },
       );
       return { bytes: head.ContentLength ?? 0, checksum: head.ChecksumSHA256 };
     } catch (error) {
@@ -88,11 +103,30 @@ export function connectObjectStorage(
     }
   };
 
+  /** For stores that keep no checksum of their own. */
+  const readBack = async (objectKey: string, abortSignal: AbortSignal): Promise<string> => {
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: objectKey }), {
+      abortSignal,
+    });
+    const hash = createHash("sha256");
+    for await (const chunk of Body as Readable) hash.update(chunk as Buffer);
+    return hash.digest("hex");
+  };
+
   /** Whether the object is there as expected; throws when it is there and differs. */
-  const isThere = async (objectKey: string, expected: FileRecord, checksum: string): Promise<boolean> => {
-    const found = await existing(objectKey);
+  const isThere = async (
+    objectKey: string,
+    expected: FileRecord,
+    checksum: string,
+    abortSignal: AbortSignal,
+  ): Promise<boolean> => {
+    const found = await existing(objectKey, abortSignal);
     if (found === undefined) return false;
-    if (found.bytes === expected.bytes && found.checksum === checksum) return true;
+    const same =
+      found.checksum === undefined
+        ? (await readBack(objectKey, abortSignal)) === expected.sha256
+        : found.checksum === checksum;
+    if (found.bytes === expected.bytes && same) return true;
     throw new ContentMismatchError(
       `object ${objectKey} in bucket ${bucket} is there with other content (${found.bytes} bytes, SHA-256 ` +
         `${found.checksum ?? "unknown"}; expected ${expected.bytes} bytes, ${checksum}): it is left as it is`,
@@ -104,12 +138,14 @@ export function connectObjectStorage(
     body: Buffer,
     expected: FileRecord,
     checksum: string,
+    abortSignal: AbortSignal,
   ): Promise<void> => {
     await client.send(
       new PutObjectCommand({
         ...{ Bucket: bucket, Key: objectKey, Body: body, ContentLength: body.byteLength, IfNoneMatch: "*" },
         ...{ ChecksumSHA256: checksum, Metadata: { sha256: expected.sha256 } },
       }),
+      { abortSignal },
     );
   };
 
@@ -119,6 +155,7 @@ export function connectObjectStorage(
     expected: FileRecord,
     digests: readonly string[],
     partBytes: number,
+    abortSignal: AbortSignal,
   ): Promise<void> => {
     const target = { Bucket: bucket, Key: objectKey };
     const { UploadId } = await client.send(
@@ -126,6 +163,7 @@ export function connectObjectStorage(
         ...target,
         ...{ ChecksumAlgorithm: "SHA256", ChecksumType: "COMPOSITE", Metadata: { sha256: expected.sha256 } },
       }),
+      { abortSignal },
     );
     try {
       const parts = [];
@@ -145,6 +183,7 @@ export function connectObjectStorage(
             ContentLength: Body.byteLength,
             ChecksumSHA256,
           }),
+          { abortSignal },
         );
         parts.push({ PartNumber, ETag, ChecksumSHA256 });
       }
@@ -155,6 +194,7 @@ export function connectObjectStorage(
           IfNoneMatch: "*",
           MultipartUpload: { Parts: parts },
         }),
+        { abortSignal },
       );
     } catch (error) {
       // What isn't aborted here is removed by the bucket's rule for unfinished uploads.
@@ -165,22 +205,22 @@ export function connectObjectStorage(
 
   return {
     bucket,
-    async putFile(objectKey, file, expected) {
+    async putFile(objectKey, file, expected, signal = NEVER_ABORTED) {
       const partBytes = Math.max(smallestPartBytes, Math.ceil(expected.bytes / MAXIMUM_PARTS));
       const digests = await digestParts(file, expected, partBytes, objectKey);
       const checksum = digests.length === 1 ? digests[0]! : compositeChecksum(digests);
-      if (!(await isThere(objectKey, expected, checksum))) {
+      if (!(await isThere(objectKey, expected, checksum, signal))) {
         try {
           if (digests.length === 1) {
-            await putWhole(objectKey, await readPart(file, 0, expected.bytes), expected, checksum);
+            await putWhole(objectKey, await readPart(file, 0, expected.bytes), expected, checksum, signal);
           } else {
-            await putParts(objectKey, file, expected, digests, partBytes);
+            await putParts(objectKey, file, expected, digests, partBytes, signal);
           }
         } catch (error) {
           // 412, 409: someone else wrote the same key meanwhile; what is there decides.
           if (![409, 412].includes(statusOf(error) ?? 0)) throw wrapped(error, "write", bucket, objectKey);
         }
-        if (!(await isThere(objectKey, expected, checksum))) {
+        if (!(await isThere(objectKey, expected, checksum, signal))) {
           throw new ObjectStorageError(
             `object ${objectKey} in bucket ${bucket} is not there after it was written`,
           );

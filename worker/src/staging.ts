@@ -46,7 +46,8 @@ export async function stageFiles(
   return objects;
 }
 
-async function digest(file: FileHandle): Promise<FileRecord> {
+/** Size and checksum of an open file, in bounded memory. */
+export async function digest(file: FileHandle): Promise<FileRecord> {
   const hash = createHash("sha256");
   const buffer = Buffer.allocUnsafe(64 * 1024);
   let bytes = 0;
