@@ -1,4 +1,4 @@
-import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
+import { CatalogueBusyError, CatalogueUnavailableError } from "@video-storage/catalogue/connection";
 import {
   findJob,
   markAbandoned,
@@ -38,7 +38,7 @@ export async function guarded(
   try {
     return await work();
   } catch (error) {
-    if (error instanceof CatalogueUnavailableError) throw error;
+    if (error instanceof CatalogueUnavailableError && !(error instanceof CatalogueBusyError)) throw error;
     if (context.stopNow.aborted) return { done: "interrupted", bytes: 0, files: 0 };
     context.report({ event: "failed", level: "error", job: jobId, reason: (error as Error).message });
     return { done: "failed", bytes: 0, files: 0 };
@@ -100,7 +100,7 @@ async function executeLocked(
     secondsInState: Math.floor(job.secondsInState),
     contradiction: decision.contradiction,
   };
-  if (decision.action === "tier" && job.location === "local") {
+  if (decision.action === "tier") {
     if (!context.store || !read.record)
       throw new Error("to be tiered a job needs a store and a readable record");
     const objects = await tier(directory, read.record, context.store, catalogue, context.stopNow);

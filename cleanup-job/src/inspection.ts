@@ -1,8 +1,9 @@
 import { reportJob } from "@video-storage/catalogue/jobs";
-import { findJob } from "@video-storage/catalogue/sweeping";
+import { findJob, provesRecord } from "@video-storage/catalogue/sweeping";
 import type { CataloguedJob } from "@video-storage/catalogue/sweeping";
 import type { JobId } from "@video-storage/contract/identity";
 import type { JobRecord } from "@video-storage/contract/job-record";
+import type { JobState } from "@video-storage/contract/states";
 import type { SweepContext } from "./context.js";
 import { openChildAsItIs } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
@@ -10,6 +11,9 @@ import { decide } from "./plan.js";
 import type { CatalogueFacts, Decision, JobFacts } from "./plan.js";
 import { readRecord, unreadable } from "./record-file.js";
 import type { RecordRead } from "./record-file.js";
+
+/** Uploaded is the uploader's to say, abandoned the sweep's. */
+const STATES_OF_WORKERS: ReadonlySet<JobState> = new Set(["active", "completed", "failed"]);
 
 /** A row of the catalogue as the plan wants it. */
 export function catalogueFacts(job: CataloguedJob): CatalogueFacts {
@@ -39,6 +43,9 @@ export async function inspectRecord(root: Directory, jobId: JobId): Promise<Reco
 /**
  * The catalogue's row for a directory. A record that the catalogue hasn't got, or has an older revision of,
  * is reported first: so nothing that a worker couldn't report during an outage is lost, or counted twice.
+ *
+ * But whoever ran on the volume before can have written the record. So it makes no state that isn't a worker's to
+ * make, changes no job that is on another volume, and begins none for a tenant that it doesn't prove to be its own.
  */
 export async function catalogued(
   context: Pick<SweepContext, "catalogue" | "volume" | "report">,
@@ -48,8 +55,14 @@ export async function catalogued(
 ): Promise<CataloguedJob | undefined> {
   const { catalogue, volume, report } = context;
   const job = known ?? (await findJob(catalogue, jobId));
-  if (!record || record.owner.volume !== volume) return job;
-  if (job && (job.tenantId !== record.tenantId || job.deleted || job.revision >= record.revision)) return job;
+  if (!record || record.owner.volume !== volume || !STATES_OF_WORKERS.has(record.state)) return job;
+  if (
+    job &&
+    (job.tenantId !== record.tenantId || misplaced(job, volume) || job.revision >= record.revision)
+  ) {
+    return job;
+  }
+  if (!job && !(await provesRecord(catalogue, record))) return undefined;
   const reported = await reportJob(catalogue, record);
   if (reported === "unchanged") return job;
   report({ event: "replayed", job: jobId, tenant: record.tenantId, state: record.state, reported });
@@ -76,6 +89,9 @@ export function misplaced(job: CataloguedJob | undefined, volume: string): Decis
     contradiction: true,
   });
   if (job?.deleted) return problem("deleted-but-present", "the audit says it was deleted, and it is here");
+  if (job && job.location !== "local") {
+    return problem("moved-but-present", "it was moved to object storage, and something of its name is here");
+  }
   if (job && job.volume !== volume) {
     return problem("other-volume", `the catalogue has it on volume ${job.volume}, and it is here`);
   }

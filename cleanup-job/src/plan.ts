@@ -72,7 +72,7 @@ export function decide(facts: JobFacts, rules: Rules): Decision {
     return report(
       "not-in-catalogue",
       record.readable
-        ? "the catalogue doesn't know it yet, so its age isn't known"
+        ? "the catalogue doesn't know it, and its record doesn't prove whose it is"
         : `the catalogue doesn't know it and its record can't be read: ${record.problem}`,
     );
   }
@@ -151,14 +151,6 @@ function completed(catalogue: CatalogueFacts, rules: Rules): Verdict {
   const { completedAction, completedSeconds } = rules.retention;
   if (completedAction === "keep") {
     return keep("completed-kept", "it is completed but not uploaded, and such jobs are kept");
-  }
-  if (catalogue.location === "object") {
-    return {
-      action: "tier",
-      code: "completed-tiered",
-      reason: "its verified copy is in object storage, so the local one is removed",
-      contradiction: false,
-    };
   }
   if (completedAction === "tier" && !rules.hasObjectStorage) {
     return report("no-object-storage", "it is to be moved to object storage, and none is configured");

@@ -1,20 +1,24 @@
 import { lstat } from "node:fs/promises";
 import { findJob, openIntents, recordIntent } from "@video-storage/catalogue/sweeping";
-import type { Intent } from "@video-storage/catalogue/sweeping";
+import type { CataloguedJob, Intent } from "@video-storage/catalogue/sweeping";
 import type { JobId } from "@video-storage/contract/identity";
+import { tryLockExclusive } from "@video-storage/worker/directory-lock";
 import type { SweepContext } from "./context.js";
-import { childPath } from "./deletion/handles.js";
+import { childPath, openChild } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
 import { listTrash } from "./deletion/trash.js";
+import { deleteTree } from "./deletion/tree.js";
 import { finish, guarded } from "./execution.js";
 import type { Effect } from "./execution.js";
+import { misplaced } from "./inspection.js";
 
 /**
  * Finishes what an earlier sweep began and didn't end, before anything new is begun. Returns what was done,
  * by job; the plan leaves these jobs alone.
  *
  * An intent without an outcome means one of three things: the job is in the trash (finish it), it is nowhere
- * (only the outcome is missing), or it is still in its place (decide afresh, as for any other).
+ * (only the outcome is missing), or it is still in its place (decide afresh, as for any other). In its place and in
+ * the trash it is only when somebody made one of the two: what is in the trash goes, and is no outcome.
  */
 export async function recover(context: SweepContext, trash: Directory): Promise<Map<JobId, Effect>> {
   const effects = new Map<JobId, Effect>();
@@ -23,7 +27,11 @@ export async function recover(context: SweepContext, trash: Directory): Promise<
   const intended = new Map(intents.map((intent) => [intent.jobId, intent]));
   for (const intent of intended.values()) {
     if (context.stop.aborted) return effects;
-    if (!trashed.includes(intent.jobId) && (await exists(context.root, intent.jobId))) continue;
+    if (await exists(context.root, intent.jobId)) {
+      if (trashed.includes(intent.jobId))
+        await guarded(context, intent.jobId, () => clear(context, trash, intent.jobId));
+      continue;
+    }
     effects.set(
       intent.jobId,
       await guarded(context, intent.jobId, () => finish(context, trash, intent, true)),
@@ -45,24 +53,62 @@ export async function recover(context: SweepContext, trash: Directory): Promise<
   return effects;
 }
 
+async function clear({ report, stopNow }: SweepContext, trash: Directory, jobId: JobId): Promise<Effect> {
+  report({
+    event: "attention",
+    level: "warning",
+    job: jobId,
+    code: "decoy",
+    reason: "the job is in its place and something of its name in the trash, which is removed",
+  });
+  const { bytes, files } = await deleteTree(trash, jobId, { signal: stopNow });
+  return { done: "report", bytes, files };
+}
+
 /** Nobody said that this should go: it waits, and then somebody says so first. */
 async function withoutIntent(context: SweepContext, trash: Directory, jobId: JobId): Promise<Effect> {
-  const { report, volume, actor, catalogue, trashSeconds } = context;
+  const { report, volume, catalogue, trashSeconds } = context;
   const left: Effect = { done: "report", bytes: 0, files: 0 };
   // The one age that no database knows: when the name came here, by the filesystem's clock.
   const { ctimeMs } = await lstat(childPath(trash.fd, jobId));
   const age = (Date.now() - ctimeMs) / 1000;
-  if (age < trashSeconds) {
-    report({
-      event: "kept",
-      level: "warning",
-      job: jobId,
-      code: "trash-young",
-      reason: "it lies in the trash and no intent says why",
-    });
+  const kept = (code: string, reason: string): Effect => {
+    report({ event: "kept", level: "warning", job: jobId, code, reason });
     return left;
-  }
+  };
+  if (age < trashSeconds) return kept("trash-young", "it lies in the trash and no intent says why");
   const job = await findJob(catalogue, jobId);
+  const objection = misplaced(job, volume) ?? unfinished(job);
+  if (objection) return kept(objection.code, objection.reason);
+  // Held until the descriptor is closed, after everything below.
+  const directory = await openChild(trash, jobId);
+  try {
+    if (typeof directory !== "string" && !tryLockExclusive(directory.fd)) {
+      return kept("lease-held", "it lies in the trash, and somebody holds the lock on it");
+    }
+    if (await exists(context.root, jobId)) return await clear(context, trash, jobId);
+    return await withNewIntent(context, trash, jobId, job);
+  } finally {
+    if (typeof directory !== "string") await directory.close();
+  }
+}
+
+/** The sweep moves nothing of these without an intent: somebody else did, and it may be all there is of the job. */
+function unfinished(job: CataloguedJob | undefined): { code: string; reason: string } | undefined {
+  if (job?.state !== "active" && job?.state !== "completed") return undefined;
+  return {
+    code: "trash-unfinished",
+    reason: `it lies in the trash, no intent says why, and the catalogue has it as ${job.state}`,
+  };
+}
+
+async function withNewIntent(
+  context: SweepContext,
+  trash: Directory,
+  jobId: JobId,
+  job: CataloguedJob | undefined,
+): Promise<Effect> {
+  const { report, volume, actor, catalogue } = context;
   const intent: Intent = {
     ...{ volume, actor, jobId, tenantId: job?.tenantId ?? null, action: "delete" },
     reason: "it lay in the trash, and no intent said why",
@@ -76,7 +122,7 @@ async function withoutIntent(context: SweepContext, trash: Directory, jobId: Job
       code: "deleted-but-present",
       reason: "the audit says it was deleted, and it lies in the trash",
     });
-    return left;
+    return { done: "report", bytes: 0, files: 0 };
   }
   return finish(context, trash, intent, true);
 }

@@ -1,4 +1,4 @@
-import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
+import { CatalogueBusyError, CatalogueUnavailableError } from "@video-storage/catalogue/connection";
 import {
   beginSweep,
   finishSweep,
@@ -161,7 +161,7 @@ async function guardedDecision(
   try {
     return await work();
   } catch (error) {
-    if (error instanceof CatalogueUnavailableError) throw error;
+    if (error instanceof CatalogueUnavailableError && !(error instanceof CatalogueBusyError)) throw error;
     const reason = `it can't be looked at: ${(error as Error).message}`;
     context.report({ event: "failed", level: "error", job: jobId, reason });
     return {

@@ -97,12 +97,6 @@ const CASES: [string, Case, string, string][] = [
     "report",
     "no-object-storage",
   ],
-  [
-    "completed, already in object storage",
-    { state: "completed", age: 0, location: "object" },
-    "tier",
-    "completed-tiered",
-  ],
   ["completed, in the future", { state: "completed", age: -5 }, "keep", "future-timestamp"],
   ["active, heartbeat exactly at the time-out", { heartbeat: 50, pod: "dead" }, "keep", "heartbeat-fresh"],
   ["active, heartbeat lost, pod dead", { heartbeat: 51, pod: "dead" }, "abandon", "heartbeat-lost"],

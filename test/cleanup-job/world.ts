@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import { newJobId, parseTenantId } from "@video-storage/contract/identity";
 import type { JobId } from "@video-storage/contract/identity";
 import { serializeJobRecord } from "@video-storage/contract/job-record";
+import { recordKey, recordProof } from "@video-storage/contract/record-proof";
+import { workerLogin } from "@video-storage/catalogue/logins";
 import type { JobState } from "@video-storage/contract/states";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
@@ -239,6 +241,7 @@ async function addJob(
       serializeJobRecord({
         ...{ version: 1, tenantId, jobId, state: recordState, owner, attributes: {} },
         revision: specification.recordRevision ?? revision,
+        proof: recordProof(recordKey(`${workerLogin(tenantId)}-password`), { tenantId, jobId, owner }),
         createdAt: "2026-01-01T00:00:00.000Z",
         stateChangedAt: "2026-01-01T00:00:00.000Z",
         files: Object.fromEntries(

@@ -1,20 +1,32 @@
-import { lstat, mkdir, readdir, rename } from "node:fs/promises";
+import { lstat, mkdir, readdir, rename, unlink } from "node:fs/promises";
 import { isJobId } from "@video-storage/contract/identity";
 import type { JobId } from "@video-storage/contract/identity";
 import { TRASH_DIRECTORY } from "@video-storage/contract/layout";
 import { childPath, openChild } from "./handles.js";
-import type { Directory } from "./handles.js";
+import type { Directory, NotOpened } from "./handles.js";
 
 /** The volume's private directory for what is being deleted; made if it isn't there. */
 export async function openTrash(root: Directory): Promise<Directory> {
-  await mkdir(childPath(root.fd, TRASH_DIRECTORY), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EEXIST") throw error;
-  });
-  const trash = await openChild(root, TRASH_DIRECTORY);
+  const trash = await makeAndOpen(root).then((opened) =>
+    opened === "not-a-directory" ? replace(root) : opened,
+  );
   if (typeof trash !== "string") return trash;
   throw new Error(
     `${TRASH_DIRECTORY} at the root of the volume is not usable (${trash}): it must be a directory of the sweep's own user on the volume itself`,
   );
+}
+
+async function makeAndOpen(root: Directory): Promise<Directory | NotOpened> {
+  await mkdir(childPath(root.fd, TRASH_DIRECTORY), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  return openChild(root, TRASH_DIRECTORY);
+}
+
+/** A file or link in its place, which any worker could leave, would end the cleaning of the volume for good. */
+async function replace(root: Directory): Promise<Directory | NotOpened> {
+  await unlink(childPath(root.fd, TRASH_DIRECTORY));
+  return makeAndOpen(root);
 }
 
 /** What one sweep finds in the trash. */
