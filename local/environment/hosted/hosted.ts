@@ -40,6 +40,8 @@ import { forwardPort } from "./port-forward.js";
 import { POSTGRES, POSTGRES_HOST, PROMETHEUS, PROMETHEUS_PORT, serviceManifests } from "./services.js";
 import { asRange, serveFromPod, videoSourceAddress } from "./video-source.js";
 
+const KIND_READY_WITHIN_SECONDS = 120;
+
 /** What an environment keeps of the cluster that it uses. */
 interface Kept {
   /** Which cluster it is, whatever its context's name leads to later. */
@@ -62,6 +64,7 @@ export async function startHosted(
   await mkdir(state, { recursive: true });
   const { access, node, nodes } = await step("Looking at the cluster", async (report) => {
     const kubeconfig = await kubeconfigOf(name, choice, report);
+    if (choice.kind === "kind") await untilNodesAreReady(kubeconfig, report);
     const access = await openAccess(kubeconfig);
     const kept = await keptOf(state);
     refuseAnotherCluster(access, kept);
@@ -188,6 +191,24 @@ async function kubeconfigOf(name: string, choice: RecordedChoice, report: Report
   const cluster = kindClusterOf(name, state);
   await ensureKindCluster(cluster, report);
   return extractContext(state, cluster.context, cluster.kubeconfig);
+}
+
+/** A cluster whose nodes were started a moment ago refuses connections at first, and has no ready node then. */
+async function untilNodesAreReady(kubeconfig: string, report: Report): Promise<void> {
+  report("waiting for its nodes");
+  const deadline = Date.now() + KIND_READY_WITHIN_SECONDS * 1000;
+  while (Date.now() < deadline) {
+    const ready = await openAccess(kubeconfig)
+      .then(({ core }) => core.listNode())
+      .then(({ items }) => usableNodes(items).length > 0)
+      .catch(() => false);
+    if (ready) return;
+    await sleep(1_000);
+  }
+  throw new Failure(
+    `The cluster that kind made had no ready node after ${KIND_READY_WITHIN_SECONDS} s.`,
+    "See docker ps; npm run destroy clears what is there for a new beginning.",
+  );
 }
 
 /** The cluster of an earlier start; undefined where its context leads to another one now. */
