@@ -68,7 +68,7 @@ export async function startHosted(
     const access = await openAccess(kubeconfig);
     const kept = await keptOf(state);
     refuseAnotherCluster(access, kept);
-    const nodes = usableNodes((await access.core.listNode()).items);
+    const nodes = await nodesOf(access, kept?.node);
     const node = chooseNode(kept?.node, nodes);
     imageLoaderFor(access.context, choice.imageLoader);
     await refuseIfTaken(access, state);
@@ -209,6 +209,15 @@ async function untilNodesAreReady(kubeconfig: string, report: Report): Promise<v
     `The cluster that kind made had no ready node after ${KIND_READY_WITHIN_SECONDS} s.`,
     "See docker ps; npm run destroy clears what is there for a new beginning.",
   );
+}
+
+/** The usable nodes. One that came up a moment ago repels pods for some seconds more. */
+async function nodesOf({ core }: Access, wanted: string | undefined): Promise<string[]> {
+  for (let tries = 0; ; tries++) {
+    const usable = usableNodes((await core.listNode()).items);
+    if ((wanted === undefined ? usable.length > 0 : usable.includes(wanted)) || tries === 30) return usable;
+    await sleep(1_000);
+  }
 }
 
 /** The cluster of an earlier start; undefined where its context leads to another one now. */
