@@ -86,6 +86,9 @@ export async function startWorld(): Promise<World> {
     "--out",
     `${base}/app`,
   ]);
+  // The program is started a hundred times: it is compiled once.
+  fs.mkdirSync(`${base}/compiled`);
+  fs.chownSync(`${base}/compiled`, UID, UID);
   const [postgres, objects, pods] = await Promise.all([
     startPostgres(),
     startObjectServer(),
@@ -160,7 +163,7 @@ async function newVolume(
     }
     const child = spawn(line[0]!, line.slice(1), {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH: process.env["PATH"], POD_NAME: "sweep-pod" },
+      env: { PATH: process.env["PATH"], POD_NAME: "sweep-pod", NODE_COMPILE_CACHE: `${base}/../compiled` },
     });
     return { child, finished: outcomeOf(child) };
   };

@@ -79,29 +79,38 @@ export async function startPostgres(): Promise<TestPostgres> {
   await start();
 
   const url = (database: string): string => `postgres://${ADMIN}:${PASSWORD}@${HOST}:${port}/${database}`;
-  const createDatabase = async (): Promise<string> => {
+  const createDatabase = async (template = "template1"): Promise<string> => {
     const name = `test_${randomUUID().replaceAll("-", "")}`;
-    await asAdmin(url("postgres"), `CREATE DATABASE ${name}`);
+    await asAdmin(url("postgres"), `CREATE DATABASE ${name} TEMPLATE ${template}`);
     return url(name);
+  };
+
+  /** Migrated and provisioned once: a copy of it takes a tenth of the time. */
+  const templates = new Map<string, Promise<string>>();
+  const makeTemplate = async (tenants: readonly string[]): Promise<string> => {
+    const adminUrl = await createDatabase();
+    await migrate(adminUrl);
+    const logins: CatalogueLogin[] = tenants.map((tenant) => {
+      const tenantId = parseTenantId(tenant);
+      const login = workerLogin(tenantId);
+      return { login, role: "worker", tenantId, password: `${login}-password` };
+    });
+    for (const role of ["uploader", "cleanup", "auditor"] as const) {
+      logins.push({ login: role, role, password: `${role}-password` });
+    }
+    await provisionLogins(adminUrl, logins);
+    return new URL(adminUrl).pathname.slice(1);
   };
 
   return {
     host: HOST,
     port,
-    createDatabase,
+    createDatabase: () => createDatabase(),
     async createCatalogue(tenants) {
-      const adminUrl = await createDatabase();
-      await migrate(adminUrl);
-      const logins: CatalogueLogin[] = tenants.map((tenant) => {
-        const tenantId = parseTenantId(tenant);
-        const login = workerLogin(tenantId);
-        return { login, role: "worker", tenantId, password: `${login}-password` };
-      });
-      for (const role of ["uploader", "cleanup", "auditor"] as const) {
-        logins.push({ login: role, role, password: `${role}-password` });
-      }
-      await provisionLogins(adminUrl, logins);
-      return testCatalogue(port, adminUrl);
+      const key = tenants.join();
+      const template = templates.get(key) ?? makeTemplate(tenants);
+      templates.set(key, template);
+      return testCatalogue(port, await createDatabase(await template));
     },
     interrupt: () => server.stop(),
     resume: start,
