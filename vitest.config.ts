@@ -27,12 +27,12 @@ export default defineConfig({
         },
       },
       {
-        // One real environment serves all of these, so they take turns.
+        // Each file has an environment of its own, and most of its time is spent waiting for the next minute.
         extends: true,
         test: {
           name: "local",
           include: ["test/local/**/*.test.ts"],
-          fileParallelism: false,
+          maxWorkers: 3,
           testTimeout: 600_000,
           hookTimeout: 2_400_000,
         },

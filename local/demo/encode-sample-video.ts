@@ -23,8 +23,9 @@ for (let frame = 0; frame < FRAMES_PER_SECOND * SECONDS; frame++) {
   encoder.addFrameRgba(pixels);
 }
 encoder.finalize();
-await writeFile(`${file}.partial`, encoder.FS.readFile(encoder.outputFilename));
-await rename(`${file}.partial`, file);
+const unfinished = `${file}.${process.pid}.partial`;
+await writeFile(unfinished, encoder.FS.readFile(encoder.outputFilename));
+await rename(unfinished, file);
 
 function paint(pixels: Uint8Array, frame: number): void {
   for (let y = 0; y < HEIGHT; y++) {

@@ -10,6 +10,7 @@ import type { Programs } from "../build/programs.js";
 import { recordChoice } from "../cluster-choice.js";
 import { run } from "../command.js";
 import { serveVideo } from "../demo/source-server.js";
+import { inTurn } from "../exclusive.js";
 import { Failure } from "../failure.js";
 import type { BuiltImage } from "../images/image.js";
 import { buildNodeImages, buildStackImages } from "../images/images.js";
@@ -111,12 +112,17 @@ async function startNode(
   programs: Programs,
   debian: DebianPrograms,
 ): Promise<Node> {
-  const network = await chooseNetwork(state);
-  const sandbox = await step("Making the node's namespaces, addresses and disks", async () => {
-    const made = await ensureSandbox(state, "node-0", await debian.find("tini"));
-    await connectNetwork(network, made);
-    await ensureSlots(made, slots);
-    return made;
+  const tini = await debian.find("tini");
+  const { network, sandbox } = await step("Making the node's namespaces, addresses and disks", async () => {
+    // Another environment sees that a range is taken once it is routed, and not before.
+    const connected = await inTurn("network", async () => {
+      const network = await chooseNetwork(state);
+      const sandbox = await ensureSandbox(state, NODE_NAME, tini);
+      await connectNetwork(network, sandbox);
+      return { network, sandbox };
+    });
+    await ensureSlots(connected.sandbox, slots);
+    return connected;
   });
   const parts = { sandbox, network, programs, debian };
   const cluster = await step("Starting Kubernetes", (report) => ensureCluster(parts, report));

@@ -38,7 +38,8 @@ export function networkOf(stateDirectory: string, second: number): Network {
 /** The environment's network; chosen once, where no route of this machine leads, and then kept. */
 export async function chooseNetwork(stateDirectory: string): Promise<Network> {
   const kept = await keptSecondOctet(stateDirectory);
-  const taken = await routedSecondOctets(networkOf(stateDirectory, 0).bridge);
+  const routes = JSON.parse(await must("ip", ["-json", "-4", "route"])) as Route[];
+  const taken = routedSecondOctets(routes, networkOf(stateDirectory, 0).bridge);
   if (kept !== undefined && taken.has(kept)) {
     // Its Services have addresses of the range, so it cannot move to another.
     throw new Failure(
@@ -75,8 +76,14 @@ function fileOf(stateDirectory: string): string {
   return join(stateDirectory, "network.json");
 }
 
-async function routedSecondOctets(except: string): Promise<Set<number>> {
-  const routes = JSON.parse(await must("ip", ["-json", "-4", "route"])) as { dst: string; dev?: string }[];
+/** A route as iproute2 prints it. */
+export interface Route {
+  readonly dst: string;
+  readonly dev?: string;
+}
+
+/** Every N such that a route leads to some of 10.N.0.0/16, but those of one device. */
+export function routedSecondOctets(routes: readonly Route[], except: string): Set<number> {
   const taken = new Set<number>();
   for (const { dst, dev } of routes) {
     const match = /^10\.(\d+)\.\d+\.\d+(?:\/(\d+))?$/.exec(dst);

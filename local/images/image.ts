@@ -45,6 +45,9 @@ interface Blob {
   readonly file: string;
 }
 
+const HASHED_UP_TO = 32 * 2 ** 20;
+const KEPT_ARCHIVES = 3;
+
 /** Prefix of every image built here. No registry is behind it. */
 export const IMAGE_PREFIX = "localhost/video-storage";
 
@@ -90,7 +93,7 @@ export async function buildImage(directory: string, definition: ImageDefinition)
       manifests: [{ ...entry, annotations: { "io.containerd.image.name": reference } }],
     };
     await writeArchive(archive, [config, manifest, ...layers], JSON.stringify(index));
-    await removeOlder(directory, definition.name, archive);
+    await removeOlder(directory, definition.name);
   }
   return { name: definition.name, reference, archive };
 }
@@ -98,11 +101,7 @@ export async function buildImage(directory: string, definition: ImageDefinition)
 async function layerBlob(blobs: string, layer: Layer): Promise<Blob> {
   const files = [...layer].sort((a, b) => (a.path < b.path ? -1 : 1));
   const identity = createHash("sha256");
-  for (const file of files) {
-    const from = file.source ? await stat(file.source) : undefined;
-    identity.update(JSON.stringify([file, from?.size, from?.mtimeMs]));
-  }
-  // Hashing 130 MB again at each start would cost a second; a file's size and time tell as much.
+  for (const file of files) identity.update(JSON.stringify(await identityOf(file)));
   const known = join(blobs, `layer-${identity.digest("hex").slice(0, 32)}.json`);
   if (existsSync(known)) {
     const blob = JSON.parse(await readFile(known, "utf8")) as Blob;
@@ -122,6 +121,20 @@ async function layerBlob(blobs: string, layer: Layer): Promise<Blob> {
   await rename(temporary, blob.file);
   await writeFile(known, JSON.stringify(blob));
   return blob;
+}
+
+/** Hashing 130 MB again at each start would cost a second; of a large file, size and time tell as much. */
+async function identityOf({ source, ...file }: ImageFile): Promise<unknown[]> {
+  if (source === undefined) return [file];
+  const { size, mode, mtimeMs } = await stat(source);
+  if (size > HASHED_UP_TO) return [file, source, size, mode, mtimeMs];
+  return [
+    file,
+    mode,
+    createHash("sha256")
+      .update(await readFile(source))
+      .digest("hex"),
+  ];
 }
 
 async function addDirectories(tar: Pack, files: readonly ImageFile[]): Promise<void> {
@@ -176,10 +189,13 @@ async function writeArchive(archive: string, blobs: readonly Blob[], index: stri
   await rename(temporary, archive);
 }
 
-async function removeOlder(directory: string, name: string, kept: string): Promise<void> {
-  for (const file of await readdir(directory)) {
-    const path = join(directory, file);
-    if (new RegExp(`^${name}-[0-9a-f]{12}\\.tar$`).test(file) && path !== kept)
-      await rm(path, { force: true });
-  }
+/** The newest few stay: another checkout may be loading one of them. */
+async function removeOlder(directory: string, name: string): Promise<void> {
+  const pattern = new RegExp(`^${name}-[0-9a-f]{12}\\.tar$`);
+  const archives = (await readdir(directory)).filter((file) => pattern.test(file));
+  const dated = await Promise.all(
+    archives.map(async (file) => ({ file, time: (await stat(join(directory, file))).mtimeMs })),
+  );
+  const old = dated.sort((a, b) => b.time - a.time).slice(KEPT_ARCHIVES);
+  for (const { file } of old) await rm(join(directory, file), { force: true });
 }

@@ -1,4 +1,4 @@
-import { readdir, readlink } from "node:fs/promises";
+import { readdir, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -6,6 +6,7 @@ import type { DebianPrograms } from "../build/debian-packages.js";
 import type { Programs } from "../build/programs.js";
 import { must } from "../command.js";
 import { nativeDirectory } from "../environment/postgres.js";
+import { inTurn } from "../exclusive.js";
 import { PROJECT } from "../paths.js";
 import { buildImage } from "./image.js";
 import type { BuiltImage, ImageDefinition, Layer } from "./image.js";
@@ -76,14 +77,20 @@ export async function buildStackImages(sources: ImageSources, report: Report): P
     command: readonly string[],
   ): Promise<BuiltImage> => {
     report(`${name}: bundling`);
-    const output = join(directory, "bundles", name);
-    await must("node", [...command, "--out", output], { cwd: PROJECT });
-    return build({
-      name,
-      layers: [node, await directoryLayer(output, "/app")],
-      entrypoint: ["/usr/local/bin/node", `/app/${entry}`],
-      user: NON_ROOT,
-    });
+    const output = join(directory, "bundles", `${name}-${process.pid}`);
+    try {
+      await must("node", [...command, "--out", output], { cwd: PROJECT });
+      return await build({
+        name,
+        layers: [node, await directoryLayer(output, "/app")],
+        entrypoint: ["/usr/local/bin/node", `/app/${entry}`],
+        // Where libraries ask for a home, a slot's user has none.
+        env: ["HOME=/tmp"],
+        user: NON_ROOT,
+      });
+    } finally {
+      await rm(output, { recursive: true, force: true });
+    }
   };
   return {
     minio: await build({
@@ -181,7 +188,7 @@ function program(path: string, source: string): Layer {
 function builder({ directory }: ImageSources, report: Report) {
   return (definition: ImageDefinition): Promise<BuiltImage> => {
     report(definition.name);
-    return buildImage(directory, definition);
+    return inTurn("images", () => buildImage(directory, definition));
   };
 }
 
