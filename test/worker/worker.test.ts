@@ -362,6 +362,15 @@ describe("the end of a job", () => {
     expect((await fs.readdir(job.directory)).sort()).toEqual(["logs", "metadata.json"]);
   });
 
+  it("doesn't come after close either: nothing keeps the sweep from the job by then", async () => {
+    for (const end of [(job: Job) => job.complete(), (job: Job) => job.fail("too late")]) {
+      const job = await storage.createJob();
+      await job.close();
+      await expect(end(job)).rejects.toThrow(JobStateError);
+      expect((await onDisk(job)).state).toBe("active");
+    }
+  });
+
   it("doesn't come by close: the job stays active, for the sweep to find abandoned", async () => {
     const job = await storage.createJob();
     await job.close();

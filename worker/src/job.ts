@@ -152,7 +152,7 @@ export class Job {
 
   /**
    * The job's work is done and its files are final. Durable when it returns. Errors: IllegalTransitionError;
-   * WritesInProgressError while a write wasn't awaited.
+   * WritesInProgressError while a write wasn't awaited; JobStateError after `close`.
    */
   async complete(): Promise<void> {
     await this.#inTurn(async () => {
@@ -233,6 +233,8 @@ export class Job {
   }
 
   async #end(change: Pick<JobRecord, "state"> & Partial<Pick<JobRecord, "failure">>): Promise<void> {
+    // Without the lock the sweep may be moving it away, and what is written now with it.
+    this.#requireActive("it has ended");
     await this.#closeLogs();
     await this.#write({
       ...this.#record,
