@@ -129,7 +129,10 @@ export async function recordOutcome(catalogue: Catalogue, outcome: Outcome): Pro
   });
 }
 
-/** What was begun on the volume and has no outcome, the oldest first. */
+/**
+ * What was begun on the volume and has no outcome, the oldest first. A job that was deleted is moved no more, though
+ * a sweep that was killed meant to.
+ */
 export async function openIntents(
   catalogue: Queryable,
   volume: string,
@@ -138,7 +141,7 @@ export async function openIntents(
     `SELECT i.sequence, i.volume, i.tenant_id AS "tenantId", i.job_id AS "jobId", i.action, i.reason, i.actor, i.details
      FROM storage.audit i
      WHERE i.volume = $1 AND i.phase = 'intent' AND NOT EXISTS (
-       SELECT FROM storage.audit o WHERE o.job_id = i.job_id AND o.action = i.action AND o.phase = 'outcome')
+       SELECT FROM storage.audit o WHERE o.job_id = i.job_id AND o.action IN (i.action, 'delete') AND o.phase = 'outcome')
      ORDER BY i.sequence`,
     [volume],
   );

@@ -157,11 +157,13 @@ export async function finish(
     });
     return { done, bytes: deletion.bytes, files: deletion.files };
   }
+  // Nothing is found when the killed sweep had finished, or when somebody else took it away.
+  const found = deletion.directories + deletion.files > 0;
   await recordOutcome(catalogue, {
     ...intent,
     actor: context.actor,
     // After a kill, what the killed sweep freed isn't known: bytes and files are the finishing one's.
-    details: { ...intent.details, resumed, directories: deletion.directories },
+    details: { ...intent.details, resumed, directories: deletion.directories, found },
     bytes: deletion.bytes,
     files: deletion.files,
   });

@@ -234,6 +234,38 @@ describe("a job that is here though its copy is in object storage", () => {
   });
 });
 
+describe("a job whose copy was recorded as meant, and that was uploaded before the next sweep", () => {
+  it("has one deletion in the audit, and no tiering that never was", async () => {
+    const jobId = await volume.addJob({ state: "uploaded", age: 1000 });
+    await volume.catalogue.admin(
+      `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, actor)
+       VALUES ($1, 'acme', $2, 'intent', 'tier', 'killed before it was moved', 'earlier')`,
+      [volume.name, jobId],
+    );
+    for (let sweep = 0; sweep < 2; sweep++) expect((await volume.run("sweep")).code).toBe(0);
+    expect((await volume.audit()).map(({ action, phase }) => `${action} ${phase}`)).toEqual([
+      "tier intent",
+      "delete intent",
+      "delete outcome",
+    ]);
+    expect(await row(jobId)).toMatchObject({ location: "none", deleted: true });
+  });
+
+  it("says when nothing of it was found any more: this sweep deleted nothing", async () => {
+    const jobId = await volume.addJob({ state: "uploaded", age: 1000, only: "row" });
+    await volume.catalogue.admin(
+      `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, actor)
+       VALUES ($1, 'acme', $2, 'intent', 'delete', 'killed before it was moved', 'earlier')`,
+      [volume.name, jobId],
+    );
+    expect((await volume.run("sweep")).code).toBe(0);
+    const details = await volume.catalogue.admin(
+      `SELECT details->>'found' AS found, files::int FROM storage.audit WHERE phase = 'outcome'`,
+    );
+    expect(details).toEqual([{ found: "false", files: 0 }]);
+  });
+});
+
 describe("a job that its worker has staged", () => {
   it("is tiered: its objects are those copies, its record there is the one before", async () => {
     // Larger than one part, so that the store's checksum is of the parts'.
