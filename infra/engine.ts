@@ -9,6 +9,7 @@ import { parse, stringify } from "yaml";
 
 import { SECRET_KEYS } from "./config.js";
 import type { RenderOptions, StackOutputs } from "./render-program.js";
+import { removeAbandonedLocks } from "./engine-locks.js";
 import { PROJECT, PROJECT_DIRECTORY, readProjectFile, stackConfiguration } from "./stack-files.js";
 
 export interface EngineOptions extends Pick<RenderOptions, "stack" | "config" | "secretConfig"> {
@@ -73,6 +74,7 @@ async function openStack(options: EngineOptions): Promise<Stack> {
   const workDir = join(stateDirectory, "workspace");
   const state = join(stateDirectory, "state");
   for (const directory of [workDir, state]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+  removeAbandonedLocks(join(state, ".pulumi", "locks"));
   writeProject(workDir);
   writeSettings(workDir, options);
 

@@ -17,7 +17,7 @@ import type { ServiceImages, StackImages } from "../../images/images.js";
 import { cacheDirectory, stateDirectory } from "../../paths.js";
 import { step } from "../../progress.js";
 import type { Report } from "../../progress.js";
-import { STACK, SYSTEM_NAMESPACE } from "../../stack.js";
+import { STACK, SYSTEM_NAMESPACE, WORKERS_NAMESPACE } from "../../stack.js";
 import {
   DATABASE_NAME,
   POSTGRES_PORT,
@@ -251,10 +251,12 @@ async function removeFrom(access: Access, state: string): Promise<void> {
   const { node, nodeDisks } = (await keptOf(state))!;
   if (nodeDisks !== undefined) await removeNodeDisks(access, node, nodeDisks);
   await destroyApplied({ kubeconfig: access.config, systemNamespace: SERVICES_NAMESPACE });
-  // An interrupted start has made the namespace and no list of what is in it.
-  const namespace = servicesNamespace(state);
-  await access.client.delete(namespace);
-  for (let tries = 0; tries < 240 && (await access.client.read(namespace)); tries++) await sleep(500);
+  // What was killed has made namespaces that are on no list.
+  for (const name of [WORKERS_NAMESPACE, SYSTEM_NAMESPACE, SERVICES_NAMESPACE]) {
+    const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
+    await access.client.delete(namespace);
+    for (let tries = 0; tries < 240 && (await access.client.read(namespace)); tries++) await sleep(500);
+  }
 }
 
 function refuseAnotherCluster({ context, identity }: Access, kept: Kept | undefined): void {
