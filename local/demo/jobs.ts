@@ -2,6 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
 import { formatDuration } from "@video-storage/contract/durations";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 
@@ -148,7 +149,16 @@ export async function watchSweeps(
   const limitSeconds = longest + 180;
   const deadline = Date.now() + limitSeconds * 1000;
   for (;;) {
-    const fates = await fatesOf(environment, run);
+    const fates = await fatesOf(environment, run).catch((error: unknown) => {
+      // A connection lost once is no reason to give up what the sweep goes on with by itself.
+      if (!(error instanceof CatalogueUnavailableError) || Date.now() > deadline) throw error;
+      report(error.message);
+      return undefined;
+    });
+    if (!fates) {
+      await sleep(1_000);
+      continue;
+    }
     const waiting = fates.filter(({ settled }) => !settled);
     if (waiting.length === 0) return fates;
     if (Date.now() > deadline) {

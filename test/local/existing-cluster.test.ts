@@ -71,9 +71,9 @@ describe("on a cluster that is somebody's own", () => {
       "Runs on your cluster, context video-storage, because this environment was started on it",
     );
     expect(started.output).toContain("one privileged pod runs on node node-0");
-    expect(started.output).toMatch(/uploaded for \d+s, allowed are 30s/);
+    expect(started.output).toMatch(/uploaded for \d+[sm], allowed are 30s/);
     expect(started.output).toMatch(/in object storage \(3 objects\)/);
-    expect(started.output).toMatch(/without a heartbeat for \d+s, allowed are 40s/);
+    expect(started.output).toMatch(/without a heartbeat for \d+[sm], allowed are 40s/);
     expect(started.output).toContain("its worker holds the lease");
     expect(started.code).toBe(0);
     const run = JSON.parse(await readFile(join(stateDirectory(GUEST), "jobs.json"), "utf8")) as Run;
