@@ -4,7 +4,10 @@ import { must } from "../../command.js";
 import { Failure } from "../../failure.js";
 import { fingerprint } from "../../paths.js";
 
-/** A cluster that kind makes for one environment. */
+/**
+ * A cluster that kind makes for one environment. The commands were shown with programs that stand for kind and
+ * docker, on a cluster built here, and never with a Docker engine: no machine of this project has one.
+ */
 export interface KindCluster {
   readonly name: string;
   /** Name of its context. */
