@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
@@ -15,6 +16,7 @@ import { buildUploaderPod } from "../../components/lib/uploader-pod.js";
 import { buildWorkerPod } from "../../components/lib/worker-pod.js";
 import type { Run } from "../../local/demo/jobs.js";
 import { Pods } from "../../local/demo/pods.js";
+import { ensureSampleVideo } from "../../local/demo/sample-video.js";
 import { findSandbox } from "../../local/environment/sandbox.js";
 import { cacheDirectory, stateDirectory } from "../../local/paths.js";
 import { kubeConfigOf, local } from "../support/local-environment.js";
@@ -23,6 +25,8 @@ import type { Ended } from "../support/local-environment.js";
 const ENVIRONMENT = "test";
 const state = stateDirectory(ENVIRONMENT);
 
+let directory: string;
+let video: string;
 let first: Ended;
 let run: Run;
 let contract: StackContract;
@@ -30,7 +34,14 @@ let core: CoreV1Api;
 
 beforeAll(async () => {
   await local("destroy", ENVIRONMENT);
-  first = await local("start", ENVIRONMENT);
+  // The sample with one more box at its end: an MP4 like any other, and none that start could have made itself.
+  const sample = join(cacheDirectory(), "sample-video.mp4");
+  await ensureSampleVideo(sample);
+  directory = mkdtempSync(join(tmpdir(), "video-storage-start-"));
+  video = join(directory, "my own.mp4");
+  const box = Buffer.from("0000000c6672656500000000", "hex");
+  writeFileSync(video, Buffer.concat([readFileSync(sample), box]));
+  first = await local("start", ENVIRONMENT, "--video", video);
   if (first.code !== 0) throw new Error(`npm start ended with ${first.code}:\n${first.output}`);
   run = JSON.parse(readFileSync(join(state, "jobs.json"), "utf8")) as Run;
   core = kubeConfigOf(ENVIRONMENT).makeApiClient(CoreV1Api);
@@ -42,6 +53,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  rmSync(directory, { recursive: true });
   const ended = await local("destroy", ENVIRONMENT);
   if (ended.code !== 0) throw new Error(`npm run destroy ended with ${ended.code}:\n${ended.output}`);
 });
@@ -123,7 +135,7 @@ describe("npm start", () => {
     const sandbox = await findSandbox(state);
     const { jobId, slot } = job("active");
     const file = sandbox!.path(`/mnt/video-jobs/slot-${slot.split("-").at(-1)}/${jobId}/source.mp4`);
-    const served = readFileSync(join(cacheDirectory(), "sample-video.mp4"));
+    const served = readFileSync(video);
     expect(served.toString("latin1", 4, 8)).toBe("ftyp");
     expect(readFileSync(file).equals(served)).toBe(true);
   });
@@ -138,7 +150,7 @@ describe("npm start", () => {
     const object = await client.send(new GetObjectCommand({ Bucket: bucket, Key: `${prefix}source.mp4` }));
     const bytes = await object.Body!.transformToByteArray();
     const sha256 = (content: Uint8Array) => createHash("sha256").update(content).digest("hex");
-    expect(sha256(bytes)).toBe(sha256(readFileSync(join(cacheDirectory(), "sample-video.mp4"))));
+    expect(sha256(bytes)).toBe(sha256(readFileSync(video)));
     expect(object.ServerSideEncryption).toBe("AES256");
   });
 
