@@ -7,7 +7,7 @@ import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../components/node-exporter-aler
 import { chooseClusterHere, describeCluster } from "./cluster-choice.js";
 import { deploy } from "./deploy.js";
 import type { EngineChoice } from "./deploy.js";
-import { fatesOf, lastRun, runJobs, watchSweeps } from "./demo/jobs.js";
+import { lastRun, runJobs, watchSweeps } from "./demo/jobs.js";
 import { checkVideo, ensureSampleVideo } from "./demo/sample-video.js";
 import type { Environment } from "./environment/environment.js";
 import { startBareCluster } from "./environment/built.js";
@@ -64,10 +64,10 @@ export async function start(options: StartOptions): Promise<void> {
         runJobs(environment, outputs, video, report),
       ));
     if (earlier) console.log("✓ Jobs ran at an earlier start; npm start -- --again runs new ones");
-    await step("Waiting for the cleanup CronJob to sweep on its schedule", (report) =>
+    const fates = await step("Waiting for the cleanup CronJob to sweep on its schedule", (report) =>
       watchSweeps(environment, outputs, run, report),
     );
-    console.log(`\n${fatesTable(run, await fatesOf(environment, run))}`);
+    console.log(`\n${fatesTable(run, fates)}`);
   }
   console.log(`\n${whereToLook(environment, outputs, engine)}`);
 }

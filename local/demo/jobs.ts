@@ -179,7 +179,7 @@ export async function watchSweeps(
 }
 
 /** What became of each job of a run so far. */
-export async function fatesOf(environment: Environment, run: Run): Promise<Fate[]> {
+async function fatesOf(environment: Environment, run: Run): Promise<Fate[]> {
   const catalogue = await environment.openCatalogue();
   try {
     const rows = await catalogue.query<{

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { basename, join } from "node:path";
@@ -242,8 +241,7 @@ export async function waitForNode(cluster: Cluster): Promise<void> {
     const condition = await cluster
       .kubectl(["get", "node", NODE_NAME, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')].status}"])
       .catch(() => "");
-    const allocatable = condition === "True";
-    if (allocatable) return;
+    if (condition === "True") return;
     await sleep(500);
   }
   throw new Failure(
@@ -413,9 +411,4 @@ function httpsAnswers(url: string, trust: { ca: string; cert: string; key: strin
     call.once("error", () => resolve(false)).once("timeout", () => call.destroy());
     call.end();
   });
-}
-
-/** The SHA-256 of a text, in hexadecimal. */
-export function sha256(text: string | Buffer): string {
-  return createHash("sha256").update(text).digest("hex");
 }
