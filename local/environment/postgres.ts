@@ -7,6 +7,7 @@ import pg from "pg";
 import { DATABASE_NAME, POSTGRES_PORT, adminPassword, adminUrl } from "./administrator.js";
 import { ensureAnswering } from "./cluster.js";
 import type { Network } from "./network.js";
+import { isPostmaster, processesOf } from "./sandbox.js";
 import type { Sandbox } from "./sandbox.js";
 
 /** The database that stands for a team's managed Postgres, as pods reach it. */
@@ -19,6 +20,19 @@ export interface Database {
 }
 
 const USER_ID = 64_032;
+
+/** Arguments: the data directory, the range of addresses that may log in, and the command that initialises. */
+const INITIALISATION = `
+set -e
+data=$1 range=$2; shift 2
+[ ! -e "$data/initialised" ] || exit 0
+find "$data" -mindepth 1 -delete
+(umask 077; cat > /run/postgres/password; chown ${USER_ID} /run/postgres/password)
+"$@"
+rm /run/postgres/password
+echo "host all all $range scram-sha-256" >> "$data/pg_hba.conf"
+sync; : > "$data/initialised"
+`;
 
 /**
  * Starts Postgres, from the npm package that carries its binaries, as a user of its own. Everything of
@@ -58,32 +72,18 @@ export async function ensurePostgres(sandbox: Sandbox, network: Network): Promis
     ]);
     const asUser = ["--reuid", String(USER_ID), "--regid", String(USER_ID), "--clear-groups", "--"];
     const inherit = (program: string): string[] => [...asUser, `${inside.program}/bin/${program}`];
-    const initialised = await sandbox.run("test", ["-e", `${inside.data}/PG_VERSION`]);
-    if (initialised.code !== 0) {
-      // A data directory without its version file is an initialisation that was cut short.
-      await sandbox.must("sh", ["-c", `find ${inside.data} -mindepth 1 -delete`]);
-      await sandbox.must(
-        "sh",
-        ["-c", `umask 077; cat > /run/postgres/password; chown ${USER_ID} /run/postgres/password`],
-        { input: password },
-      );
-      await sandbox.must("setpriv", [
-        ...inherit("initdb"),
-        "-D",
-        inside.data,
-        "-U",
-        "postgres",
-        "--auth=scram-sha-256",
-        "--pwfile=/run/postgres/password",
-        "--encoding=UTF8",
-        "--locale=C",
-        "--no-instructions",
-      ]);
-      await sandbox.must("sh", [
-        "-c",
-        `rm /run/postgres/password; echo "host all all ${network.range} scram-sha-256" >> ${inside.data}/pg_hba.conf`,
-      ]);
-    }
+    // A start that is killed leaves its initialisation at work: the lock makes the next start wait for its end,
+    // and the mark, which is made last, tells one that was whole from one that ended with its sandbox.
+    await sandbox.must(
+      "flock",
+      ["/run/postgres/initialisation", "sh", "-c", INITIALISATION, "sh", inside.data, network.range].concat(
+        "setpriv",
+        inherit("initdb"),
+        ["-D", inside.data, "-U", "postgres", "--auth=scram-sha-256", "--pwfile=/run/postgres/password"],
+        ["--encoding=UTF8", "--locale=C", "--no-instructions"],
+      ),
+      { input: password },
+    );
     const start = (): ReturnType<Sandbox["launch"]> =>
       sandbox.launch("postgres", "setpriv", [
         ...inherit("postgres"),
@@ -97,11 +97,17 @@ export async function ensurePostgres(sandbox: Sandbox, network: Network): Promis
         "max_connections=200",
       ]);
     // A postmaster that was killed leaves its pid file, and in a new sandbox that pid may be another program's.
-    await sandbox.must("rm", ["-f", `${inside.data}/postmaster.pid`]);
+    // One that an interrupted start left at work keeps its file: without it, it ends itself within a minute.
+    if (!(await isPostmasterRunning(sandbox)))
+      await sandbox.must("rm", ["-f", `${inside.data}/postmaster.pid`]);
     await ensureAnswering(sandbox, "postgres", async () => await answersAnything(host), start);
     await ensureDatabase(host, password);
   }
   return { host, port: POSTGRES_PORT, name: DATABASE_NAME, adminUrl: url };
+}
+
+async function isPostmasterRunning(sandbox: Sandbox): Promise<boolean> {
+  return (await processesOf(sandbox)).some(({ words }) => isPostmaster(words));
 }
 
 async function answersAnything(host: string): Promise<boolean> {

@@ -128,14 +128,19 @@ export async function endSandbox(sandbox: Sandbox): Promise<void> {
   const asked: number[] = [];
   for (const { pid, words } of await processesOf(sandbox)) {
     if (/\/(etcd|prometheus)$/.test(words[0]!)) asked.push(signal(pid, "SIGTERM"));
-    // Its postmaster alone has arguments; SIGINT asks it to end without waiting for its clients.
-    if (/\/postgres$/.test(words[0]!) && words[1] === "-D") asked.push(signal(pid, "SIGINT"));
+    // SIGINT asks it to end without waiting for its clients.
+    if (isPostmaster(words)) asked.push(signal(pid, "SIGINT"));
   }
   for (let tries = 0; tries < 30 && asked.some((pid) => existsSync(`/proc/${pid}`)); tries++)
     await sleep(100);
   signal(sandbox.pid, "SIGKILL");
   for (let tries = 0; tries < 200 && existsSync(`/proc/${sandbox.pid}`); tries++) await sleep(50);
   await removeControlGroups(sandbox.stateDirectory);
+}
+
+/** Whether a command line is a postmaster's, which alone of its processes has arguments, or about to be. */
+export function isPostmaster(words: readonly string[]): boolean {
+  return words.some((word, index) => word.endsWith("/postgres") && words[index + 1] === "-D");
 }
 
 /** Where the control groups of a sandbox's containers lie, below each hierarchy. */

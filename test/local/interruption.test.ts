@@ -4,10 +4,13 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { CoreV1Api } from "@kubernetes/client-node";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { must } from "../../local/command.js";
-import { networkOf } from "../../local/environment/network.js";
+import { DATABASE_NAME, adminPassword, adminUrl } from "../../local/environment/administrator.js";
+import { keptNetwork, networkOf } from "../../local/environment/network.js";
+import { ensurePostgres } from "../../local/environment/postgres.js";
 import { controlGroup, findSandbox } from "../../local/environment/sandbox.js";
 import { stateDirectory } from "../../local/paths.js";
 import { kubeConfigOf, local, startLocal } from "../support/local-environment.js";
@@ -67,8 +70,9 @@ describe("npm start", () => {
     for (let round = 0; round < rounds; round++) {
       const start = startLocal("start", ENVIRONMENT, "--no-jobs", "--engine", "render");
       // Most of what a start does lies in its first half minute, and most of that in its beginning.
-      await Promise.race([sleep(1_000 + 25_000 * next() ** 2), start.ended]);
-      start.kill("SIGKILL");
+      const wait = 1_000 + 25_000 * next() ** 2;
+      const first = await Promise.race([sleep(wait).then(() => "the kill"), start.ended]);
+      if (first === "the kill") start.kill("SIGKILL");
       const { output } = await start.ended;
       killedAfter.push(output.trim().split("\n").at(-1) ?? "");
     }
@@ -112,6 +116,29 @@ describe("npm run stop", () => {
     } finally {
       bystander.kill("SIGKILL");
     }
+  });
+});
+
+describe("a start that was cut short before the catalogue's database was made", () => {
+  it("goes on with the Postgres that it left at work", async () => {
+    const network = await keptNetwork(state);
+    const url = adminUrl(await adminPassword(state), network.nodeAddress);
+    const ask = async (database: string, query: string): Promise<unknown[]> => {
+      const client = new pg.Client({ connectionString: url.replace(/[^/]*$/, database) });
+      await client.connect();
+      return client.query(query).then(
+        ({ rows }) => client.end().then(() => rows),
+        (error: Error) => client.end().then(() => Promise.reject(error)),
+      );
+    };
+    await ask("postgres", `drop database ${DATABASE_NAME} with (force)`);
+    const identity = join(state, "postgres", "postmaster.pid");
+    const before = readFileSync(identity, "utf8").split("\n")[0];
+    const sandbox = await findSandbox(state);
+    await ensurePostgres(sandbox!, network);
+    // A postmaster ends itself within a minute of losing this file, so an answer alone would show little.
+    expect(readFileSync(identity, "utf8").split("\n")[0]).toBe(before);
+    expect(await ask(DATABASE_NAME, "select 1 as one")).toEqual([{ one: 1 }]);
   });
 });
 
