@@ -31,10 +31,22 @@ export default defineConfig({
         extends: true,
         test: {
           name: "local",
-          include: ["test/local/**/*.test.ts"],
+          include: ["test/local/*.test.ts"],
           maxWorkers: 3,
           testTimeout: 600_000,
           hookTimeout: 2_400_000,
+        },
+      },
+      {
+        // One environment for all files, so they take turns: what one measures, another would disturb.
+        extends: true,
+        test: {
+          name: "local-shared",
+          include: ["test/local/shared/*.test.ts"],
+          globalSetup: ["test/support/shared-environment.ts"],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
     ],

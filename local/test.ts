@@ -19,7 +19,7 @@ const CHECKS: readonly (readonly string[])[] = [
   ["eslint", "."],
   ["prettier", "--check", "--log-level", "warn", "."],
 ];
-const PROJECTS = ["fast", "object-storage", "local"] as const;
+const PROJECTS = ["fast", "object-storage", "local", "local-shared"] as const;
 
 const wanted = process.argv.slice(2);
 const reports = await mkdtemp(join(tmpdir(), "video-storage-test-"));

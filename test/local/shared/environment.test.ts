@@ -1,0 +1,58 @@
+import { BatchV1Api } from "@kubernetes/client-node";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
+import { nodeCommand, sharedEnvironment } from "../../support/shared-environment.js";
+import type { SharedEnvironment, TestPods } from "../../support/shared-environment.js";
+
+let environment: SharedEnvironment;
+let pods: TestPods;
+
+beforeAll(async () => {
+  environment = await sharedEnvironment();
+  pods = environment.pods();
+});
+
+afterAll(() => pods.close());
+
+describe("what the contract says of the environment", () => {
+  it("is there: every slot's claim, and every node's CronJob", async () => {
+    const { contract, core, api } = environment;
+    const { items: claims } = await core.listNamespacedPersistentVolumeClaim({
+      namespace: contract.namespace,
+    });
+    const capacityOf = Object.fromEntries(
+      claims.map(({ metadata, spec }) => [metadata!.name, spec!.resources!.requests!["storage"]]),
+    );
+    expect(capacityOf).toEqual(Object.fromEntries(contract.slots.map(({ claim }) => [claim, "64Mi"])));
+    const { items: cronJobs } = await api(BatchV1Api).listNamespacedCronJob({
+      namespace: contract.namespace,
+    });
+    expect(cronJobs.map(({ metadata }) => metadata!.name)).toEqual(contract.cleanup.cronJobs);
+  });
+
+  it("is true inside a worker's pod: its user, its groups, its mount and its environment", async () => {
+    const { contract, images } = environment;
+    const slot = contract.slots[0]!;
+    const script = `
+      import fs from "node:fs";
+      const { VIDEO_STORAGE_TENANT: tenant, VIDEO_STORAGE_VOLUME: volume, NODE_NAME: node } = process.env;
+      const contract = JSON.parse(fs.readFileSync(process.env.VIDEO_STORAGE_CONTRACT, "utf8"));
+      const root = fs.statSync(contract.layout.mountPath);
+      console.log(JSON.stringify({ event: "result", tenant, volume, node, user: process.getuid(),
+        groups: process.getgroups().sort(), owner: root.uid, group: root.gid, mode: root.mode & 0o7777 }));`;
+    const args = { contract, image: images.demoWorker, slot: slot.name, tenant: "acme" };
+    const said = await pods.result("inside", buildWorkerPod({ ...args, command: nodeCommand(script) }));
+    expect(said).toEqual({
+      event: "result",
+      tenant: "acme",
+      volume: slot.name,
+      node: slot.node,
+      user: slot.runAsUser,
+      groups: [slot.runAsUser, contract.uploadGroup].sort(),
+      owner: slot.runAsUser,
+      group: contract.uploadGroup,
+      mode: 0o2750,
+    });
+  });
+});
