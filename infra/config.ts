@@ -1,6 +1,7 @@
 import { isTenantId } from "@video-storage/contract/identity";
 import type { TenantId } from "@video-storage/contract/identity";
 
+import { LAST_ID, USERS_OF_AN_ID } from "../components/lib/security-context.js";
 import { slotsOf } from "../components/lib/slots.js";
 import { boolean, duration, integer, list, oneOf, record, size, text, withDefault } from "./checks.js";
 import type { Check, Checked, Problem } from "./checks.js";
@@ -97,7 +98,8 @@ const STACK = {
   nodes: list(
     record({
       name: text(NODE_PATTERN, "a node's name (its kubernetes.io/hostname label), at most 40 characters"),
-      slots: integer(1, 256),
+      id: integer(0, LAST_ID),
+      slots: integer(1, USERS_OF_AN_ID),
       directory: path,
     }),
     1,
@@ -212,6 +214,14 @@ function crossChecks(config: Partial<Checked<typeof STACK>>): Problem[] {
     unless(config.systemNamespace !== config.namespace, "systemNamespace", config.systemNamespace, allowed);
   }
   repeated(nodes.map((node) => node.name)).forEach((name) => unless(false, "nodes", name, "each node once"));
+  repeated(nodes.map((node) => node.id)).forEach((id) =>
+    unless(
+      false,
+      "nodes",
+      id,
+      "an id of its own for each node, also of those that are gone: files keep their users",
+    ),
+  );
   if (repeated(nodes.map((node) => node.name)).length === 0) {
     const names = slotsOf(nodes.filter((node) => node.name !== undefined && node.slots !== undefined)).map(
       (slot) => slot.name,

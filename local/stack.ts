@@ -21,7 +21,7 @@ const OBJECT_STORAGE_SLOT = "object-storage";
 
 /** The node that has the slots, as the stack's configuration describes it. */
 function nodesOf({ name, slotsDirectory }: Environment["node"]): NodeWithSlots[] {
-  return [{ name, slots: SLOTS_PER_NODE, directory: slotsDirectory }];
+  return [{ name, id: 0, slots: SLOTS_PER_NODE, directory: slotsDirectory }];
 }
 
 /** The slots that the node must have for the stack: one a worker, and one for the S3 server. */

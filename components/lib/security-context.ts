@@ -1,5 +1,14 @@
-/** Slot n of the whole stack belongs to user and group 10000 + n, so that no two workers share one. */
-export const FIRST_SLOT_USER = 10_000;
+/**
+ * Slot n of the node with id i belongs to user and group 21000 + 32 i + n, so that no two workers share one
+ * and a slot keeps its user whatever happens to other nodes: files outlive the configuration.
+ */
+export const FIRST_SLOT_USER = 21_000;
+
+/** Users that belong to one id, and so the most slots that a node may have. */
+export const USERS_OF_AN_ID = 32;
+
+/** The last id whose users are all below 65536: a pod with `hostUsers: false` has only those. */
+export const LAST_ID = 1390;
 
 /** The group that every job directory is readable by; only the upload process is a member besides the worker. */
 export const UPLOAD_GROUP = 20_000;
@@ -8,14 +17,14 @@ export const UPLOAD_GROUP = 20_000;
 export const UPLOADER_USER = 20_001;
 
 /** The S3 server and its volume. */
-export const OBJECT_STORAGE_USER = 30_000;
+export const OBJECT_STORAGE_USER = 20_010;
 
 /** The jobs that set up the bucket and the catalogue. */
-export const SETUP_USER = 30_001;
+export const SETUP_USER = 20_011;
 
-/** The user, and the group of the same number, that owns slot `index` (counted over all nodes). */
-export function slotUser(index: number): number {
-  return FIRST_SLOT_USER + index;
+/** The user, and the group of the same number, that owns slot `index` of what has id `id`. */
+export function slotUser(id: number, index: number): number {
+  return FIRST_SLOT_USER + id * USERS_OF_AN_ID + index;
 }
 
 /** What the restricted Pod Security Standard asks of a pod, for one user. */

@@ -3,7 +3,9 @@ import { slotUser } from "./security-context.js";
 /** A node that has local SSD, and how it is divided. */
 export interface NodeWithSlots {
   readonly name: string;
-  /** Slots on this node, which is also how many extractions may run on it at once. */
+  /** Decides the users of its slots, so it stays with the node and is never given to another. 0 to 1390. */
+  readonly id: number;
+  /** Slots on this node, at most 32, which is also how many extractions may run on it at once. */
   readonly slots: number;
   /** Parent of the slots' mount points on the node. */
   readonly directory: string;
@@ -24,11 +26,11 @@ export interface Slot {
   readonly runAsUser: number;
 }
 
-/** All slots, in the order of the nodes. The order decides the users, so a new node goes to the end. */
+/** All slots, in the order of the nodes. What a slot is depends on its own node alone. */
 export function slotsOf(nodes: readonly NodeWithSlots[]): Slot[] {
   return nodes
     .flatMap((node) => Array.from({ length: node.slots }, (_, indexOnNode) => ({ node, indexOnNode })))
-    .map(({ node, indexOnNode }, index) => {
+    .map(({ node, indexOnNode }) => {
       const name = `${node.name.replaceAll(".", "-")}-slot-${indexOnNode}`;
       return {
         name,
@@ -36,7 +38,7 @@ export function slotsOf(nodes: readonly NodeWithSlots[]): Slot[] {
         indexOnNode,
         path: `${node.directory}/slot-${indexOnNode}`,
         claim: name,
-        runAsUser: slotUser(index),
+        runAsUser: slotUser(node.id, indexOnNode),
       };
     });
 }

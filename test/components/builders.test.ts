@@ -13,6 +13,12 @@ import { buildMinioServer } from "../../components/lib/minio-workloads.js";
 import { canonicalJson, cappedName, contentHash, cronJobName } from "../../components/lib/names.js";
 import { buildNetworkPolicies } from "../../components/lib/network-policies.js";
 import { setupScript } from "../../components/lib/object-storage-setup.js";
+import {
+  OBJECT_STORAGE_USER,
+  SETUP_USER,
+  UPLOAD_GROUP,
+  UPLOADER_USER,
+} from "../../components/lib/security-context.js";
 import { slotsOf } from "../../components/lib/slots.js";
 import { buildWorkerPod } from "../../components/lib/worker-pod.js";
 import { buildStorageClass, buildVolume } from "../../components/local-ssd-storage.js";
@@ -24,8 +30,8 @@ import { image } from "../support/local-configuration.js";
 
 const acme = parseTenantId("acme");
 const slots = slotsOf([
-  { name: "node-a.example", slots: 2, directory: "/mnt/a" },
-  { name: "node-b", slots: 1, directory: "/mnt/b" },
+  { name: "node-a.example", id: 0, slots: 2, directory: "/mnt/a" },
+  { name: "node-b", id: 7, slots: 1, directory: "/mnt/b" },
 ]);
 const RESTRICTED = {
   allowPrivilegeEscalation: false,
@@ -42,7 +48,7 @@ describe("slots", () => {
         indexOnNode: 0,
         path: "/mnt/a/slot-0",
         claim: "node-a-example-slot-0",
-        runAsUser: 10_000,
+        runAsUser: 21_000,
       },
       {
         name: "node-a-example-slot-1",
@@ -50,7 +56,7 @@ describe("slots", () => {
         indexOnNode: 1,
         path: "/mnt/a/slot-1",
         claim: "node-a-example-slot-1",
-        runAsUser: 10_001,
+        runAsUser: 21_001,
       },
       {
         name: "node-b-slot-0",
@@ -58,21 +64,32 @@ describe("slots", () => {
         indexOnNode: 0,
         path: "/mnt/b/slot-0",
         claim: "node-b-slot-0",
-        runAsUser: 10_002,
+        runAsUser: 21_224,
       },
     ]);
   });
 
-  it("of a new last node move no other", () => {
-    const counts = fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 6 });
-    const nodes = (sizes: number[]) =>
-      sizes.map((size, i) => ({ name: `n${i}`, slots: size, directory: `/mnt/${i}` }));
+  it("stay what they are when nodes come, go and change places, and no two share a user", () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 32 }), { minLength: 1, maxLength: 6 });
+    const ids = fc.uniqueArray(fc.integer({ min: 0, max: 1390 }), { minLength: 6, maxLength: 6 });
     fc.assert(
-      fc.property(counts, (sizes) => {
-        const before = slotsOf(nodes(sizes.slice(0, -1)));
-        const after = slotsOf(nodes(sizes));
-        expect(after.slice(0, before.length)).toEqual(before);
-        expect(new Set(after.map(({ runAsUser }) => runAsUser)).size).toBe(after.length);
+      fc.property(sizes, ids, fc.infiniteStream(fc.boolean()), (counts, [...given], stays) => {
+        const nodes = counts.map((size, i) => ({
+          name: `n${i}`,
+          id: given[i]!,
+          slots: size,
+          directory: "/d",
+        }));
+        const before = slotsOf(nodes);
+        const after = slotsOf(nodes.filter(() => stays.next().value).reverse());
+        expect(before).toEqual(expect.arrayContaining(after));
+        const users = before.map(({ runAsUser }) => runAsUser);
+        expect(new Set(users).size).toBe(before.length);
+        // Above the users of everything else.
+        expect(Math.min(...users)).toBeGreaterThanOrEqual(21_000);
+        expect(Math.max(UPLOAD_GROUP, UPLOADER_USER, OBJECT_STORAGE_USER, SETUP_USER)).toBeLessThan(21_000);
+        // What a pod with hostUsers: false can be.
+        expect(Math.max(...users)).toBeLessThan(65_536);
       }),
     );
   });
@@ -304,7 +321,7 @@ describe("the cleanup CronJobs", () => {
         "--config",
         "/etc/video-storage/cleanup.json",
       ],
-      securityContext: { runAsUser: 10_000 + index, runAsGroup: 10_000 + index, ...RESTRICTED },
+      securityContext: { runAsUser: 21_000 + index, runAsGroup: 21_000 + index, ...RESTRICTED },
       slots: [`slot-${index}`],
     });
     expect(seen).toEqual([container(0), container(1)]);

@@ -25,8 +25,8 @@ const namespace = "jobs";
 const systemNamespace = "system";
 const tenants = ["acme", "globex"].map(parseTenantId);
 const slots = slotsOf([
-  { name: "node-a", slots: 2, directory: "/mnt/a" },
-  { name: "node-b", slots: 1, directory: "/mnt/b" },
+  { name: "node-a", id: 0, slots: 2, directory: "/mnt/a" },
+  { name: "node-b", id: 1, slots: 1, directory: "/mnt/b" },
 ]);
 const catalogue = { host: "10.0.0.5", port: 5432, database: "storage", tls: true };
 const cleanupConfig: CleanupConfig = {

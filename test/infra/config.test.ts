@@ -34,7 +34,7 @@ describe("a configuration", () => {
       context: "local",
       namespace: "video-jobs",
       systemNamespace: "video-storage",
-      nodes: [{ name: "node-0", slots: 3, directory: "/mnt/video-jobs" }],
+      nodes: [{ name: "node-0", id: 0, slots: 3, directory: "/mnt/video-jobs" }],
       slotSize: 64n * 2n ** 20n,
       reserve: 4n * 2n ** 20n,
       tenants: ["acme", "globex"],
@@ -97,13 +97,35 @@ describe("a configuration", () => {
     ["nodes", "[{", "nodes", "a list of at least 1"],
     [
       "nodes",
-      [{ name: "node-0", slots: 0, directory: "/d" }],
+      [{ name: "node-0", id: 0, slots: 0, directory: "/d" }],
       "nodes[0].slots",
-      "a whole number from 1 to 256",
+      "a whole number from 1 to 32",
     ],
-    ["nodes", [{ name: "node-0", slots: 1, directory: "/d/../e" }], "nodes[0].directory", "an absolute path"],
-    ["nodes", [{ name: "node-0", slots: 1, directory: "/d/" }], "nodes[0].directory", "an absolute path"],
-    ["nodes", [{ name: "N", slots: 1, directory: "/d" }], "nodes[0].name", "a node's name"],
+    [
+      "nodes",
+      [{ name: "node-0", id: 0, slots: 1, directory: "/d/../e" }],
+      "nodes[0].directory",
+      "an absolute path",
+    ],
+    [
+      "nodes",
+      [{ name: "node-0", id: 0, slots: 1, directory: "/d/" }],
+      "nodes[0].directory",
+      "an absolute path",
+    ],
+    [
+      "nodes",
+      [{ name: "node-0", slots: 1, directory: "/d" }],
+      "nodes[0].id",
+      "a whole number from 0 to 1390",
+    ],
+    [
+      "nodes",
+      [{ name: "node-0", id: 1391, slots: 1, directory: "/d" }],
+      "nodes[0].id",
+      "a whole number from 0 to 1390",
+    ],
+    ["nodes", [{ name: "N", id: 0, slots: 1, directory: "/d" }], "nodes[0].name", "a node's name"],
     ["slotSize", "64MB", "slotSize", "a size of at least 16777216 bytes"],
     ["slotSize", "1Mi", "slotSize", "a size of at least 16777216 bytes"],
     ["tenants", [], "tenants", "a list of at least 1"],
@@ -149,7 +171,7 @@ describe("a configuration", () => {
   });
 
   it("refuses two nodes whose slots would have one name", () => {
-    const nodes = ["a.b", "a-b"].map((name) => ({ name, slots: 1, directory: "/d" }));
+    const nodes = ["a.b", "a-b"].map((name, id) => ({ name, id, slots: 1, directory: "/d" }));
     const problems = problemsOf({
       ...having("nodes", nodes),
       objectStorage: { backend: "none" },
@@ -157,6 +179,17 @@ describe("a configuration", () => {
     });
     expect(problems).toEqual([
       { key: "nodes", value: "a-b-slot-0", allowed: "nodes whose slots have different names" },
+    ]);
+  });
+
+  it("refuses two nodes with one id, whose workers could read each other's files", () => {
+    const nodes = ["node-0", "b"].map((name) => ({ name, id: 5, slots: 1, directory: "/d" }));
+    expect(problemsOf(having("nodes", nodes))).toEqual([
+      {
+        key: "nodes",
+        value: 5,
+        allowed: "an id of its own for each node, also of those that are gone: files keep their users",
+      },
     ]);
   });
 

@@ -114,7 +114,7 @@ describe("the rendered local stack", () => {
         name: `node-0-slot-${index}`,
         node: "node-0",
         claim: `node-0-slot-${index}`,
-        runAsUser: 10_000 + index,
+        runAsUser: 21_000 + index,
         capacityBytes: 67_108_864,
       })),
     );

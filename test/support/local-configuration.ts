@@ -1,7 +1,7 @@
 /** What `npm start` would add to Pulumi.local.yaml, with values of no machine. */
 export const LOCAL_CONFIGURATION = {
   context: "local",
-  nodes: [{ name: "node-0", slots: 3, directory: "/mnt/video-jobs" }],
+  nodes: [{ name: "node-0", id: 0, slots: 3, directory: "/mnt/video-jobs" }],
   cleanup: { image: image("cleanup-job"), migrationsImage: image("catalogue") },
   catalogue: { host: "10.231.0.2" },
   objectStorage: {
