@@ -92,6 +92,8 @@ function objectStorageSettings(config: StackConfig): StackContract["objectStorag
     region: storage.region,
     bucket: storage.bucket,
     forcePathStyle: true,
+    credentials: "secret",
+    caFile: null,
   };
 }
 

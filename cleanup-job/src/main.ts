@@ -193,7 +193,7 @@ async function rootOf(path: string): Promise<Directory> {
 function storeOf({ objectStorage }: CleanupConfig, options: VolumeOptions): ObjectStorage | undefined {
   if (!objectStorage) return undefined;
   // On AWS the pod's role is used, and no secret is mounted.
-  const credentials = objectStorage.endpoint !== null && {
+  const credentials = objectStorage.credentials === "secret" && {
     accessKeyId: readSecret(options.objectStorageCredentials, "accessKeyId"),
     secretAccessKey: readSecret(options.objectStorageCredentials, "secretAccessKey"),
   };

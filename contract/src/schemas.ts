@@ -41,8 +41,17 @@ export const objectStorageSettingsSchema = z.strictObject({
   region: z.string().min(1),
   bucket: z.string().min(3).max(63),
   forcePathStyle: z.boolean(),
+  /**
+   * `secret`: an access key is mounted as files. `ambient`: none exists, and the pod's own identity counts (IRSA
+   * or EKS Pod Identity), as the SDK's default chain finds it.
+   */
+  credentials: z.enum(["secret", "ambient"]).default("secret"),
+  /** PEM of the authorities that the endpoint's certificate is checked against; null for the public ones. */
+  caFile: z.string().startsWith("/").nullable().default(null),
 });
-export type ObjectStorageSettings = z.infer<typeof objectStorageSettingsSchema>;
+export type ObjectStorageSettings = z.output<typeof objectStorageSettingsSchema>;
+/** The same with what has a default left out. */
+export type ObjectStorageSettingsInput = z.input<typeof objectStorageSettingsSchema>;
 
 /** Every problem as `path: what is wrong`, one per line, without the values: they may be secrets. */
 export function problemsOf(error: z.ZodError): string {

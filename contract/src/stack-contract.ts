@@ -14,8 +14,10 @@ import {
 export const CONTRACT_FILE = "/etc/video-storage/contract.json";
 /** Holds the files `username` and `password`. */
 export const CATALOGUE_CREDENTIALS_DIRECTORY = "/run/secrets/catalogue";
-/** Holds the files `accessKeyId` and `secretAccessKey`. */
+/** Holds the files `accessKeyId` and `secretAccessKey`, and `ca.crt` where the endpoint's authority is no public one. */
 export const OBJECT_STORAGE_CREDENTIALS_DIRECTORY = "/run/secrets/object-storage";
+/** The key of the authorities' certificates in that Secret. */
+export const OBJECT_STORAGE_CA_KEY = "ca.crt";
 
 const name = z.string().min(1).max(253);
 

@@ -132,7 +132,14 @@ async function newVolume(
     heartbeatTimeoutSeconds: HEARTBEAT_TIMEOUT,
     namespace: NAMESPACE,
     catalogue: { host: settings.host, port: settings.port, database: settings.database, tls: false },
-    objectStorage: { endpoint: objects.endpoint, region: "local", bucket: "videos", forcePathStyle: true },
+    objectStorage: {
+      endpoint: objects.endpoint,
+      region: "local",
+      bucket: "videos",
+      forcePathStyle: true,
+      credentials: "secret",
+      caFile: null,
+    },
     pressure: { highWaterPercent: 85, lowWaterPercent: 75 },
     checkPods: true,
   };

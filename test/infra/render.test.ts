@@ -123,6 +123,8 @@ describe("the rendered local stack", () => {
       region: "us-east-1",
       bucket: "video-storage",
       forcePathStyle: true,
+      credentials: "secret",
+      caFile: null,
     });
   });
 

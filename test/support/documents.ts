@@ -63,6 +63,8 @@ export function stackContract(change: Partial<StackContract> = {}): StackContrac
       region: "us-east-1",
       bucket: "video",
       forcePathStyle: true,
+      credentials: "secret",
+      caFile: null,
     },
     retention: RETENTION,
     heartbeatSeconds: 5,

@@ -46,6 +46,8 @@ describe.skipIf(endpoint === undefined)("on a real S3 server", () => {
     region: "us-east-1",
     bucket: `test-${randomUUID()}`,
     forcePathStyle: true,
+    credentials: "secret" as const,
+    caFile: null,
   };
   let s3: S3Client;
   let objectStorage: ObjectStorage;

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
@@ -15,8 +16,8 @@ import {
 } from "@aws-sdk/client-s3";
 import type { StoredObject } from "@video-storage/catalogue/jobs";
 import type { FileRecord } from "@video-storage/contract/job-record";
-import type { ObjectStorageSettings } from "@video-storage/contract/schemas";
-import { ContentMismatchError, ObjectStorageError, errorCode } from "./errors.js";
+import type { ObjectStorageSettingsInput } from "@video-storage/contract/schemas";
+import { ContentMismatchError, ObjectStorageError } from "./errors.js";
 
 /** S3 takes 10,000 parts of 5 MiB to 5 GiB; a part is held in memory. */
 const SMALLEST_PART_BYTES = 16 * 1024 * 1024;
@@ -50,30 +51,38 @@ export interface ObjectStorage {
   close(): void;
 }
 
-/** From the directory where the Secret is mounted; undefined when there is none: then the platform's own identity counts. */
+/**
+ * What the settings say to connect with: the access key in the directory where the Secret is mounted, or undefined
+ * where the pod's own identity counts. Throws {@link ObjectStorageError} when a key is wanted and there is none: a
+ * pod without its Secret must not go on under whatever identity the machine has.
+ */
 export async function objectStorageCredentialsFrom(
   directory: string,
+  settings: Pick<ObjectStorageSettingsInput, "credentials">,
 ): Promise<ObjectStorageCredentials | undefined> {
+  if (settings.credentials === "ambient") return undefined;
   const read = async (name: string): Promise<string> =>
     (await readFile(path.join(directory, name), "utf8")).trim();
   try {
     return { accessKeyId: await read("accessKeyId"), secretAccessKey: await read("secretAccessKey") };
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return undefined;
-    throw error;
+    const { message } = error as Error;
+    throw new ObjectStorageError(
+      `the object storage's access key can't be read (${message}): mount its Secret at ${directory}, or set ` +
+        `objectStorage.credentials to ambient where the pod has a role of its own`,
+      { cause: error },
+    );
   }
 }
 
-export function connectObjectStorage(
-  settings: ObjectStorageSettings,
+/** The client that everything of ours reaches a bucket with. Throws {@link ObjectStorageError} when the CA file can't be read. */
+export function objectStorageClient(
+  settings: ObjectStorageSettingsInput,
   credentials?: ObjectStorageCredentials,
-  /** For tests; by default 16 MiB, more for files of over 156 GiB. */
-  smallestPartBytes: number = SMALLEST_PART_BYTES,
-): ObjectStorage {
-  const { bucket } = settings;
+): S3Client {
   // The SDK looks for its own settings at home, and fails when a uid without a passwd entry has none.
   process.env["HOME"] ??= "/";
-  const client = new S3Client({
+  return new S3Client({
     region: settings.region,
     forcePathStyle: settings.forcePathStyle,
     ...(settings.endpoint === null ? {} : { endpoint: settings.endpoint }),
@@ -84,8 +93,37 @@ export function connectObjectStorage(
     maxAttempts: 4,
     // The error is thrown; the SDK would print about it as well.
     logger: SILENT,
-    requestHandler: { connectionTimeout: 5_000, requestTimeout: 120_000 },
+    requestHandler: {
+      connectionTimeout: 5_000,
+      requestTimeout: 120_000,
+      // Instead of the public authorities, not besides them: nobody else vouches for this endpoint.
+      ...(settings.caFile ? { httpsAgent: { ca: authorities(settings.caFile), keepAlive: true } } : {}),
+    },
   });
+}
+
+function authorities(caFile: string): Buffer {
+  try {
+    return readFileSync(caFile);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new ObjectStorageError(
+      `the certificates that the object storage is checked against can't be read (${message}): mount the Secret ` +
+        `that has them, or set objectStorage.caFile to null where a public authority signed`,
+      { cause: error },
+    );
+  }
+}
+
+/** Throws {@link ObjectStorageError} when the settings name a CA file that can't be read. */
+export function connectObjectStorage(
+  settings: ObjectStorageSettingsInput,
+  credentials?: ObjectStorageCredentials,
+  /** For tests; by default 16 MiB, more for files of over 156 GiB. */
+  smallestPartBytes: number = SMALLEST_PART_BYTES,
+): ObjectStorage {
+  const { bucket } = settings;
+  const client = objectStorageClient(settings, credentials);
 
   const existing = async (
     objectKey: string,

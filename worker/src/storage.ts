@@ -196,6 +196,6 @@ async function connectToObjects(settings: StorageSettings): Promise<ObjectStorag
     throw new ObjectStorageError("this stack has no object storage: jobs stay on their volume");
   return connectObjectStorage(
     objectStorage,
-    await objectStorageCredentialsFrom(settings.objectStorageCredentials),
+    await objectStorageCredentialsFrom(settings.objectStorageCredentials, objectStorage),
   );
 }
