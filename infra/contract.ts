@@ -58,6 +58,9 @@ export function buildContract(config: StackConfig): StackContract {
     heartbeatSeconds: config.heartbeat,
     heartbeatTimeoutSeconds: config.heartbeatTimeout,
     reserveBytes: Number(config.reserve),
+    jobsPerSlot: null,
+    staging: { maxLocalSeconds: null },
+    scan: null,
     cleanup: {
       schedule: config.cleanup.schedule,
       cronJobs: config.nodes.map((node) => cleanupCronJobName(node.name)),

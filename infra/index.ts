@@ -144,6 +144,9 @@ export const {
   heartbeatSeconds,
   heartbeatTimeoutSeconds,
   reserveBytes,
+  jobsPerSlot,
+  staging,
+  scan,
   cleanup,
   antivirus,
 } = contract;

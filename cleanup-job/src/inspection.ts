@@ -13,7 +13,9 @@ import { readRecord, unreadable } from "./record-file.js";
 import type { RecordRead } from "./record-file.js";
 
 /** Uploaded is the uploader's to say, abandoned the sweep's. */
-const STATES_OF_WORKERS: ReadonlySet<JobState> = new Set(["active", "completed", "failed"]);
+const STATES_OF_WORKERS: ReadonlySet<JobState> = new Set([
+  ...(["active", "completed", "failed", "handed-over", "quarantined"] as const),
+]);
 
 /** A row of the catalogue as the plan wants it. */
 export function catalogueFacts(job: CataloguedJob): CatalogueFacts {

@@ -119,6 +119,11 @@ function byState(
       return expiry("uploaded", catalogue.stateAgeSeconds, retention.uploadedSeconds, "delete");
     case "failed":
       return expiry("failed", catalogue.stateAgeSeconds, retention.failedSeconds, "delete");
+    // Its worker found, or the uploader told, that a file of it is infected: it goes nowhere but away.
+    case "quarantined":
+      return expiry("quarantined", catalogue.stateAgeSeconds, retention.failedSeconds, "delete");
+    case "handed-over":
+      return handedOver(catalogue, rules);
     case "completed":
       return completed(catalogue, rules);
   }
@@ -156,6 +161,14 @@ function completed(catalogue: CatalogueFacts, rules: Rules): Verdict {
     return report("no-object-storage", "it is to be moved to object storage, and none is configured");
   }
   return expiry("completed", catalogue.stateAgeSeconds, completedSeconds, completedAction);
+}
+
+/** Its files are in object storage already: moving it there verifies that, and frees the volume. */
+function handedOver(catalogue: CatalogueFacts, rules: Rules): Verdict {
+  if (!rules.hasObjectStorage) {
+    return report("no-object-storage", "it was handed over through object storage, and none is configured");
+  }
+  return expiry("handed-over", catalogue.stateAgeSeconds, rules.retention.uploadedSeconds, "tier");
 }
 
 function expiry(state: JobState, age: number, ttl: number, action: "delete" | "tier"): Verdict {

@@ -38,7 +38,8 @@ export async function tier(
       stored.push(object);
     };
     const { files, hasLogs } = await filesOf(directory);
-    const missing = Object.keys(record.files).filter((name) => !files.includes(name));
+    const local = Object.entries(record.files).filter(([, file]) => file.location !== "object");
+    const missing = local.map(([name]) => name).filter((name) => !files.includes(name));
     if (missing.length > 0) {
       throw new NotTierableError(
         `${missing.length} recorded files are missing: ${missing.slice(0, 5).join(", ")}`,

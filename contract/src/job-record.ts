@@ -14,6 +14,19 @@ export interface FileRecord {
   readonly bytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
+  /** That the volume had no room for it, and it is only in object storage. Absent: it is on the volume. */
+  readonly location?: "object";
+}
+
+/** What a virus scanner said about one file's content. */
+export interface ScanRecord {
+  readonly verdict: "clean" | "infected" | "undecided";
+  /** The content that was looked at: a later one under the same name is not meant. */
+  readonly sha256: string;
+  /** ISO 8601 by the clock of whoever asked. */
+  readonly at: string;
+  /** The signature that was found, or why there is no decision. */
+  readonly detail?: string;
 }
 
 /** Where a job runs: the volume's name and the pod that holds the lease. */
@@ -45,6 +58,10 @@ export interface JobRecord {
   /** The reason is sanitised. */
   readonly failure?: { readonly reason: string };
   readonly staged?: { readonly bucket: string; readonly prefix: string; readonly at: string };
+  /** The job that another worker handed over, which this one goes on with. */
+  readonly continues?: JobId;
+  /** By file name: what a virus scanner said, where the stack has one. */
+  readonly scans?: Readonly<Record<string, ScanRecord>>;
   /** That the tenant's own worker began it: see record-proof.ts. */
   readonly proof?: string;
 }
@@ -66,10 +83,13 @@ const attributes = z.custom<Record<string, JsonValue>>(
   { error: `must be an object, nested at most ${MAXIMUM_DEPTH} deep` },
 );
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const jobId = z.custom<JobId>(isJobId, { error: "must be a lower-case UUID of version 7" });
+
 const recordSchema: z.ZodType<JobRecord> = z.object({
   version: z.literal(1),
   tenantId: tenantIdSchema,
-  jobId: z.custom<JobId>(isJobId, { error: "must be a lower-case UUID of version 7" }),
+  jobId,
   state: z.enum(JOB_STATES),
   revision: z.int().min(1).max(2_147_483_647),
   createdAt: z.iso.datetime(),
@@ -78,15 +98,24 @@ const recordSchema: z.ZodType<JobRecord> = z.object({
   expectedBytes: byteCountSchema.exactOptional(),
   files: z.record(
     z.string().refine(isJobFileName, { error: "is not a file name of a job" }),
-    z.object({ bytes: byteCountSchema, sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+    z.object({ bytes: byteCountSchema, sha256, location: z.literal("object").exactOptional() }),
   ),
   attributes,
   failure: z.object({ reason: z.string() }).exactOptional(),
   staged: z.object({ bucket: z.string(), prefix: z.string(), at: z.iso.datetime() }).exactOptional(),
-  proof: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
+  continues: jobId.exactOptional(),
+  scans: z
+    .record(
+      z.string().refine(isJobFileName, { error: "is not a file name of a job" }),
+      z.object({
+        verdict: z.enum(["clean", "infected", "undecided"]),
+        sha256,
+        at: z.iso.datetime(),
+        detail: z.string().max(1024).exactOptional(),
+      }),
+    )
     .exactOptional(),
+  proof: sha256.exactOptional(),
 });
 
 /** Reads a record of version 1. Throws {@link InvalidRecordError} with all problems at once. */

@@ -53,6 +53,22 @@ export type ObjectStorageSettings = z.output<typeof objectStorageSettingsSchema>
 /** The same with what has a default left out. */
 export type ObjectStorageSettingsInput = z.input<typeof objectStorageSettingsSchema>;
 
+export const scanSettingsSchema = z.strictObject({
+  /** Where clamd listens for TCP. */
+  host: z.string().min(1),
+  port: z.int().min(1).max(65_535),
+  /** Larger files aren't sent. At most clamd's own StreamMaxLength, and its MaxFileSize and MaxScanSize. */
+  maxBytes: z.int().min(1),
+  /** For one file, from the connection to the verdict. */
+  timeoutSeconds: z.int().min(1),
+  /**
+   * What happens to a file that is larger, takes longer, or that clamd can't decide about: `refuse` keeps it from
+   * leaving the volume, `allow` lets it go, and both are recorded. A clamd that can't be reached always refuses.
+   */
+  whenUndecided: z.enum(["refuse", "allow"]),
+});
+export type ScanSettings = z.infer<typeof scanSettingsSchema>;
+
 /** Every problem as `path: what is wrong`, one per line, without the values: they may be secrets. */
 export function problemsOf(error: z.ZodError): string {
   return error.issues.map((i) => `  ${i.path.map(String).join(".") || "(whole)"}: ${i.message}`).join("\n");

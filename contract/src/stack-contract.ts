@@ -5,6 +5,7 @@ import {
   objectStorageSettingsSchema,
   problemsOf,
   retentionSchema,
+  scanSettingsSchema,
   secondsSchema,
   tenantIdSchema,
   versionProblem,
@@ -58,6 +59,17 @@ const contractSchema = z.object({
   heartbeatTimeoutSeconds: secondsSchema,
   /** Kept free on a volume beyond what a job says it needs. */
   reserveBytes: byteCountSchema,
+  /** Jobs that may be active on one volume at once; times the slots of a node, the node's limit. Null: no limit. */
+  jobsPerSlot: z.int().min(1).nullable().default(null),
+  /** When a job goes to object storage before it is cold. */
+  staging: z
+    .object({
+      /** A job that is active for longer is copied to object storage while it runs. Null: never for that. */
+      maxLocalSeconds: z.int().min(1).nullable(),
+    })
+    .default({ maxLocalSeconds: null }),
+  /** The virus scanner (clamd) that a file passes before it leaves the volume. Null: none. */
+  scan: scanSettingsSchema.nullable().default(null),
   cleanup: z.object({ schedule: z.string().min(1), cronJobs: z.array(name) }),
   antivirus: z.object({ excludePaths: z.array(z.string()) }),
 });

@@ -2,19 +2,32 @@
  * The life of a job. `active` is the only state in which its worker writes; all later ones are finished.
  *
  *   active ──► completed ──► uploaded
+ *      │           └───────► quarantined  (a scanner found something: never staged, never uploaded)
+ *      ├─────► quarantined
  *      ├─────► failed
- *      └─────► abandoned        (set by the sweep: no heartbeat, no lease, no pod)
+ *      ├─────► handed-over                (its worker was drained: what it had is in object storage, for a new job)
+ *      └─────► abandoned                  (set by the sweep: no heartbeat, no lease, no pod)
  */
-export const JOB_STATES = ["active", "completed", "uploaded", "failed", "abandoned"] as const;
+export const JOB_STATES = [
+  "active",
+  "completed",
+  "uploaded",
+  "failed",
+  "abandoned",
+  "handed-over",
+  "quarantined",
+] as const;
 
 export type JobState = (typeof JOB_STATES)[number];
 
 const TRANSITIONS: Readonly<Record<JobState, readonly JobState[]>> = {
-  active: ["completed", "failed", "abandoned"],
-  completed: ["uploaded"],
+  active: ["completed", "failed", "abandoned", "handed-over", "quarantined"],
+  completed: ["uploaded", "quarantined"],
   uploaded: [],
   failed: [],
   abandoned: [],
+  "handed-over": [],
+  quarantined: [],
 };
 
 /** A transition that the machine does not have. */
@@ -57,6 +70,14 @@ export interface Reconciled {
   readonly contradiction: boolean;
 }
 
+/** Made where the job's record can't be changed: by the uploader, which may only read, and by the sweep. */
+const MADE_IN_CATALOGUE: readonly JobState[] = ["uploaded", "abandoned", "quarantined"];
+const MADE_BY_WORKER: readonly JobState[] = ["completed", "failed", "handed-over", "quarantined"];
+const LATEST_DELETION_FIRST: readonly JobState[] = [
+  ...(["active", "completed", "handed-over"] as const),
+  ...(["abandoned", "quarantined", "failed", "uploaded"] as const),
+];
+
 /**
  * One state from two sources: the job's own record, which its worker writes first, and the catalogue,
  * which the uploader and the sweep write too. One being ahead of the other by a step of the machine that
@@ -64,11 +85,14 @@ export interface Reconciled {
  */
 export function reconcile(record: JobState, catalogue: JobState): Reconciled {
   if (record === catalogue) return { state: record, contradiction: false };
-  const madeInCatalogue = catalogue === "uploaded" || catalogue === "abandoned";
-  if (madeInCatalogue && canBecome(record, catalogue)) return { state: catalogue, contradiction: false };
-  const madeByWorker = record === "completed" || record === "failed";
-  if (madeByWorker && canBecome(catalogue, record)) return { state: record, contradiction: false };
-  const latestDeletionFirst: readonly JobState[] = ["active", "completed", "abandoned", "failed", "uploaded"];
-  const state = latestDeletionFirst.find((s) => s === record || s === catalogue)!;
+  // The uploader, who finds an infected file, is only given completed jobs.
+  const early = catalogue === "quarantined" && record !== "completed";
+  if (MADE_IN_CATALOGUE.includes(catalogue) && canBecome(record, catalogue) && !early) {
+    return { state: catalogue, contradiction: false };
+  }
+  if (MADE_BY_WORKER.includes(record) && canBecome(catalogue, record)) {
+    return { state: record, contradiction: false };
+  }
+  const state = LATEST_DELETION_FIRST.find((s) => s === record || s === catalogue)!;
   return { state, contradiction: true };
 }

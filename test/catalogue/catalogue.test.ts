@@ -80,7 +80,7 @@ describe("migrations", () => {
   it("run once, however often and at whatever time they are started", async () => {
     const url = await postgres.createDatabase();
     const runs = await Promise.all([migrate(url), migrate(url), migrate(url)]);
-    expect(runs.flat()).toEqual(["0001_catalogue", "0002_hostile_logins"]);
+    expect(runs.flat()).toEqual(["0001_catalogue", "0002_hostile_logins", "0003_hand_over_and_quarantine"]);
     expect(await migrate(url)).toEqual([]);
   });
 
@@ -93,7 +93,11 @@ describe("migrations", () => {
     await expect(migrate(url, { directory })).rejects.toThrow(/type "nonsense" does not exist/);
     await fs.rm(directory, { recursive: true });
     // The good ones run as if nothing had been.
-    expect(await migrate(url)).toEqual(["0001_catalogue", "0002_hostile_logins"]);
+    expect(await migrate(url)).toEqual([
+      "0001_catalogue",
+      "0002_hostile_logins",
+      "0003_hand_over_and_quarantine",
+    ]);
   });
 
   it("meet a server that isn't there with the error for it", async () => {

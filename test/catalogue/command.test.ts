@@ -48,7 +48,7 @@ describe("catalogue migrate", () => {
     expect(await catalogueCommand(...args)).toEqual({
       code: 0,
       output:
-        "migrated: 0001_catalogue, 0002_hostile_logins\nlogins provisioned: command_worker, command_cleanup\n",
+        "migrated: 0001_catalogue, 0002_hostile_logins, 0003_hand_over_and_quarantine\nlogins provisioned: command_worker, command_cleanup\n",
     });
     expect((await catalogueCommand(...args)).output).toMatch(/^the schema is up to date\n/);
     const { hostname, port, pathname } = new URL(url);

@@ -225,6 +225,8 @@ const LAST_WRITTEN_BY_WORKER: Record<JobState, JobState> = {
   completed: "completed",
   uploaded: "completed",
   failed: "failed",
+  "handed-over": "handed-over",
+  quarantined: "quarantined",
 };
 
 async function addJob(

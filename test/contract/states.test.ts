@@ -8,7 +8,10 @@ import {
 } from "@video-storage/contract/states";
 import type { JobState } from "@video-storage/contract/states";
 
-const LEGAL = ["active>completed", "active>failed", "active>abandoned", "completed>uploaded"];
+const LEGAL = [
+  ...["completed", "failed", "abandoned", "handed-over", "quarantined"].map((to) => `active>${to}`),
+  ...["completed>uploaded", "completed>quarantined"],
+];
 const PAIRS = JOB_STATES.flatMap((from) => JOB_STATES.map((to) => [from, to] as const));
 
 describe("the state machine", () => {
@@ -20,7 +23,9 @@ describe("the state machine", () => {
   });
 
   it("says what would be allowed", () => {
-    expect(() => transition("completed", "failed")).toThrow("from completed it can become uploaded");
+    expect(() => transition("completed", "failed")).toThrow(
+      "from completed it can become uploaded or quarantined",
+    );
     expect(() => transition("uploaded", "active")).toThrow("uploaded is final");
   });
 });
@@ -31,6 +36,10 @@ describe("one state from record and catalogue", () => {
     ["completed", "uploaded", "uploaded"], // the uploader was
     ["completed", "active", "completed"], // the worker was, and its report is missing
     ["failed", "active", "failed"],
+    ["handed-over", "active", "handed-over"],
+    ["quarantined", "active", "quarantined"],
+    ["quarantined", "completed", "quarantined"],
+    ["completed", "quarantined", "quarantined"], // the uploader, which can't write the record
   ];
   it.each(agreed)("record %s, catalogue %s: %s", (record, catalogue, state) => {
     expect(reconcile(record, catalogue)).toEqual({ state, contradiction: false });
@@ -43,6 +52,9 @@ describe("one state from record and catalogue", () => {
     ["completed", "failed", "completed"],
     ["failed", "uploaded", "failed"],
     ["abandoned", "failed", "abandoned"],
+    ["active", "quarantined", "active"],
+    ["completed", "handed-over", "completed"],
+    ["failed", "handed-over", "handed-over"],
   ];
   it.each(contradicting)(
     "record %s, catalogue %s: contradiction, taken as %s",
@@ -55,6 +67,14 @@ describe("one state from record and catalogue", () => {
     const endedThough = PAIRS.filter(([a, b]) => a === "active" || b === "active")
       .filter(([record, catalogue]) => reconcile(record, catalogue).state !== "active")
       .map((pair) => pair.join("/"));
-    expect(endedThough.sort()).toEqual(["active/abandoned", "completed/active", "failed/active"]);
+    expect(endedThough.sort()).toEqual([
+      ...[
+        "active/abandoned",
+        "completed/active",
+        "failed/active",
+        "handed-over/active",
+        "quarantined/active",
+      ],
+    ]);
   });
 });
