@@ -78,6 +78,29 @@ export function list<T>(item: Check<T>, minimum = 0): Check<T[]> {
   };
 }
 
+/** An object with any keys that `name` takes, each with a value of the same kind. */
+export function mapOf<T>(
+  name: (key: string) => boolean,
+  allowedNames: string,
+  item: Check<T>,
+): Check<Record<string, T>> {
+  return (value, key, problems) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return report(problems, key, value, `an object with ${allowedNames} as keys`);
+    }
+    const entries = Object.entries(value).map(([entry, given]) => {
+      if (!name(entry)) report(problems, `${key}.${entry}`, entry, `${allowedNames} as key`);
+      return [entry, item(given, `${key}.${entry}`, problems)];
+    });
+    return Object.fromEntries(entries) as Record<string, T>;
+  };
+}
+
+/** May be left out. */
+export function optional<T>(check: Check<T>): Check<T | null> {
+  return (value, key, problems) => (value === undefined ? null : check(value, key, problems));
+}
+
 /** Takes `fallback` where nothing is given. */
 export function withDefault<T>(check: Check<T>, fallback: T): Check<T> {
   return (value, key, problems) => (value === undefined ? fallback : check(value, key, problems));

@@ -3,7 +3,19 @@ import type { TenantId } from "@video-storage/contract/identity";
 
 import { LAST_ID, USERS_OF_AN_ID } from "../components/lib/security-context.js";
 import { slotsOf } from "../components/lib/slots.js";
-import { boolean, duration, integer, list, oneOf, record, size, text, withDefault } from "./checks.js";
+import {
+  boolean,
+  duration,
+  integer,
+  list,
+  mapOf,
+  oneOf,
+  optional,
+  record,
+  size,
+  text,
+  withDefault,
+} from "./checks.js";
 import type { Check, Checked, Problem } from "./checks.js";
 
 const DNS_LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?";
@@ -62,6 +74,27 @@ const objectStorage: Check<ObjectStorageConfig> = (value, key, problems) => {
   return undefined;
 };
 
+const RANGE = optional(record({ minimum: duration(0), maximum: duration(0) }));
+const RETENTION_LIMITS = record({
+  uploaded: RANGE,
+  completed: RANGE,
+  failed: RANGE,
+  abandoned: RANGE,
+  staged: RANGE,
+  orphaned: RANGE,
+  completedActions: withDefault(list(oneOf("tier", "delete", "keep")), []),
+});
+
+const TENANT_RETENTION = record({
+  uploaded: optional(duration(0)),
+  completed: optional(duration(0)),
+  failed: optional(duration(0)),
+  abandoned: optional(duration(0)),
+  staged: optional(duration(0)),
+  orphaned: optional(duration(0)),
+  completedAction: optional(oneOf("tier", "delete", "keep")),
+});
+
 const RETENTION = record({
   uploaded: withDefault(duration(0), 3600),
   completed: withDefault(duration(0), 7 * 86_400),
@@ -71,7 +104,13 @@ const RETENTION = record({
   staged: withDefault(duration(0), 30 * 86_400),
   orphaned: withDefault(duration(0), 7 * 86_400),
   completedAction: withDefault(oneOf("tier", "delete", "keep"), "keep"),
+  // What has limits may be overridden for a tenant, within them.
+  limits: withDefault(RETENTION_LIMITS, RETENTION_LIMITS({}, "", [])!),
+  tenants: withDefault(mapOf(isTenantId, "tenant ids", TENANT_RETENTION), {}),
 });
+
+const FLOOR = record({ age: withDefault(duration(0), 0), size: withDefault(size(0n), 0n) });
+const FLOOR_OF_TENANT = record({ age: optional(duration(0)), size: optional(size(0n)) });
 
 const CLEANUP = record({
   image,
@@ -89,6 +128,17 @@ const CLEANUP = record({
   startingDeadline: withDefault(duration(10), 300),
   highWaterPercent: withDefault(integer(1, 100), 85),
   lowWaterPercent: withDefault(integer(1, 100), 70),
+  inodeHighWaterPercent: withDefault(integer(1, 100), 85),
+  inodeLowWaterPercent: withDefault(integer(1, 100), 70),
+  // Under pressure: what may happen to jobs that nobody uploaded yet, and what every tenant keeps.
+  unuploadedUnderPressure: withDefault(oneOf("keep", "tier", "delete"), "keep"),
+  floor: withDefault(FLOOR, FLOOR({}, "", [])!),
+  tenantFloors: withDefault(mapOf(isTenantId, "tenant ids", FLOOR_OF_TENANT), {}),
+  packBelow: withDefault(size(0n), 128n * 1024n),
+  uploadConcurrency: withDefault(integer(1, 16), 4),
+  janitorPeriod: withDefault(duration(0), 86_400),
+  unfinishedUploads: withDefault(duration(60), 86_400),
+  unuploadedObjects: withDefault(oneOf("keep", "delete"), "keep"),
 });
 
 const STACK = {
@@ -209,6 +259,25 @@ function crossChecks(config: Partial<Checked<typeof STACK>>): Problem[] {
   if (low !== undefined && high !== undefined) {
     unless(low < high, "cleanup.lowWaterPercent", low, `less than cleanup.highWaterPercent (${high})`);
   }
+  const lowInodes = cleanup?.inodeLowWaterPercent;
+  const highInodes = cleanup?.inodeHighWaterPercent;
+  if (lowInodes !== undefined && highInodes !== undefined) {
+    const allowed = `less than cleanup.inodeHighWaterPercent (${highInodes})`;
+    unless(lowInodes < highInodes, "cleanup.inodeLowWaterPercent", lowInodes, allowed);
+  }
+  for (const [key, ids] of [
+    ["retention.tenants", Object.keys(retention?.tenants ?? {})],
+    ["cleanup.tenantFloors", Object.keys(cleanup?.tenantFloors ?? {})],
+  ] as const) {
+    for (const id of ids) {
+      unless(tenants.includes(id as TenantId), `${key}.${id}`, id, `one of tenants: ${tenants.join(", ")}`);
+    }
+  }
+  problems.push(...outsideLimits(retention));
+  if (storage?.backend === "none" && cleanup?.unuploadedUnderPressure === "tier") {
+    const allowed = "delete or keep, as objectStorage.backend is none";
+    unless(false, "cleanup.unuploadedUnderPressure", "tier", allowed);
+  }
   if (config.namespace !== undefined) {
     const allowed = "another namespace than namespace, because workers may not read its secrets";
     unless(config.systemNamespace !== config.namespace, "systemNamespace", config.systemNamespace, allowed);
@@ -243,6 +312,39 @@ function crossChecks(config: Partial<Checked<typeof STACK>>): Problem[] {
     );
     const taken = nodes.some((n) => new RegExp(`^${n.directory}/slot-\\d+(?:/|$)`).test(`${storage.path}`));
     unless(!taken, "objectStorage.path", storage.path, "a directory that is no slot's");
+  }
+  return problems;
+}
+
+/** Overrides that the limits don't allow, and limits that are the wrong way round. */
+function outsideLimits(retention: Partial<Checked<typeof STACK>>["retention"]): Problem[] {
+  const problems: Problem[] = [];
+  const { limits, tenants } = retention ?? {};
+  if (!limits || !tenants) return problems;
+  const { completedActions, ...ranges } = limits;
+  for (const [key, range] of Object.entries(ranges)) {
+    if (range && range.minimum > range.maximum) {
+      const allowed = `at most maximum (${range.maximum}s)`;
+      problems.push({ key: `retention.limits.${key}.minimum`, value: `${range.minimum}s`, allowed });
+    }
+  }
+  for (const [tenant, own] of Object.entries(tenants)) {
+    for (const [name, value] of Object.entries(own ?? {})) {
+      if (value === null || value === undefined) continue;
+      const key = `retention.tenants.${tenant}.${name}`;
+      if (typeof value === "string") {
+        if (completedActions?.includes(value)) continue;
+        const allowed = `one of retention.limits.completedActions (${completedActions?.join(", ") || "none"})`;
+        problems.push({ key, value, allowed });
+        continue;
+      }
+      const range = ranges[name as keyof typeof ranges];
+      if (range && value >= range.minimum && value <= range.maximum) continue;
+      const allowed = range
+        ? `from ${range.minimum}s to ${range.maximum}s, as retention.limits.${name} says`
+        : `nothing, as retention.limits has no ${name}`;
+      problems.push({ key, value: `${value}s`, allowed });
+    }
   }
   return problems;
 }

@@ -79,9 +79,35 @@ export function buildCleanupConfig(config: StackConfig): CleanupConfig {
     namespace: config.namespace,
     catalogue: config.catalogue,
     objectStorage: objectStorageSettings(config),
+    tenantRetention: tenantRetention(config),
     pressure: {
-      highWaterPercent: config.cleanup.highWaterPercent,
-      lowWaterPercent: config.cleanup.lowWaterPercent,
+      bytes: {
+        highWaterPercent: config.cleanup.highWaterPercent,
+        lowWaterPercent: config.cleanup.lowWaterPercent,
+      },
+      inodes: {
+        highWaterPercent: config.cleanup.inodeHighWaterPercent,
+        lowWaterPercent: config.cleanup.inodeLowWaterPercent,
+      },
+      unuploaded: config.cleanup.unuploadedUnderPressure,
+      floor: { seconds: config.cleanup.floor.age, bytes: Number(config.cleanup.floor.size) },
+      tenantFloors: Object.fromEntries(
+        Object.entries(config.cleanup.tenantFloors).map(([tenant, { age, size }]) => [
+          tenant,
+          { ...(age !== null && { seconds: age }), ...(size !== null && { bytes: Number(size) }) },
+        ]),
+      ),
+    },
+    tiering: {
+      packBelowBytes: Number(config.cleanup.packBelow),
+      concurrency: config.cleanup.uploadConcurrency,
+    },
+    janitor: {
+      periodSeconds: config.cleanup.janitorPeriod,
+      unfinishedUploadSeconds: config.cleanup.unfinishedUploads,
+      unuploaded: config.cleanup.unuploadedObjects,
+      doubtAboveObjects: 100,
+      doubtAbovePercent: 20,
     },
     checkPods: config.cleanup.checkPods,
   };
@@ -97,6 +123,29 @@ function objectStorageSettings(config: StackConfig): StackContract["objectStorag
     forcePathStyle: true,
     credentials: "secret",
     caFile: null,
+  };
+}
+
+function tenantRetention({ retention }: StackConfig): CleanupConfig["tenantRetention"] {
+  const { completedActions, ...ranges } = retention.limits;
+  const given = <T>(entries: [string, T | null][]): [string, T][] =>
+    entries.filter((entry): entry is [string, T] => entry[1] !== null);
+  const limits = given(Object.entries(ranges)).map(([name, { minimum, maximum }]) => [
+    `${name}Seconds`,
+    { minimumSeconds: minimum, maximumSeconds: maximum },
+  ]);
+  const overrides = Object.entries(retention.tenants).map(([tenant, own]) => [
+    tenant,
+    Object.fromEntries(
+      given<number | string>(Object.entries(own)).map(([name, value]) => [
+        typeof value === "string" ? name : `${name}Seconds`,
+        value,
+      ]),
+    ),
+  ]);
+  return {
+    limits: { ...Object.fromEntries(limits), ...(completedActions.length > 0 && { completedActions }) },
+    overrides: Object.fromEntries(overrides),
   };
 }
 

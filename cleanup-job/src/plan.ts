@@ -1,6 +1,8 @@
-import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
+import { floorOf, retentionOf } from "@video-storage/contract/cleanup-config";
+import type { CleanupConfig, PressurePolicy } from "@video-storage/contract/cleanup-config";
 import { formatDuration } from "@video-storage/contract/durations";
 import type { JobId, TenantId } from "@video-storage/contract/identity";
+import type { Retention } from "@video-storage/contract/schemas";
 import { reconcile } from "@video-storage/contract/states";
 import type { JobState } from "@video-storage/contract/states";
 
@@ -31,6 +33,8 @@ export interface JobFacts {
   readonly leaseHeld: boolean;
   /** Undefined when nobody has asked yet: asking is only needed for a job that nothing else keeps. */
   readonly pod: PodLiveness | undefined;
+  /** Why room is needed, such as "87.2% of the bytes are in use, …"; undefined when the volume isn't under pressure. */
+  readonly pressure?: string | undefined;
 }
 
 export type Action = "keep" | "delete" | "tier" | "abandon" | "report";
@@ -52,12 +56,22 @@ export interface Decision {
 
 export type Rules = Pick<CleanupConfig, "retention" | "heartbeatTimeoutSeconds" | "checkPods"> & {
   readonly hasObjectStorage: boolean;
+  /** Default: no tenant has times of its own. */
+  readonly tenantRetention?: CleanupConfig["tenantRetention"];
+  /** Default: what nobody uploaded is kept, and nothing else has a floor. */
+  readonly pressure?: PressurePolicy;
 };
 
 /** The rules of a configuration. */
 export function rulesOf(config: CleanupConfig): Rules {
-  const { retention, heartbeatTimeoutSeconds, checkPods, objectStorage } = config;
-  return { retention, heartbeatTimeoutSeconds, checkPods, hasObjectStorage: objectStorage !== null };
+  const { retention, tenantRetention, pressure, heartbeatTimeoutSeconds, checkPods, objectStorage } = config;
+  const hasObjectStorage = objectStorage !== null;
+  return { retention, tenantRetention, pressure, heartbeatTimeoutSeconds, checkPods, hasObjectStorage };
+}
+
+/** What counts for one tenant's jobs. */
+function timesOf({ retention, tenantRetention }: Rules, tenantId: TenantId): Retention {
+  return tenantRetention ? retentionOf({ retention, tenantRetention }, tenantId) : retention;
 }
 
 /**
@@ -98,7 +112,46 @@ export function decide(facts: JobFacts, rules: Rules): Decision {
       contradiction,
     };
   }
-  return { ...byState(state, catalogue, facts.pod, rules), state, contradiction };
+  const verdict = byState(state, catalogue, facts.pod, rules);
+  const evicted =
+    facts.pressure === undefined ? undefined : eviction(state, catalogue, verdict, facts.pressure, rules);
+  return { ...(evicted ?? verdict), state, contradiction };
+}
+
+/** Codes of what is only kept because its time hasn't come. */
+const WAITING = new Set([
+  "uploaded-young",
+  "failed-young",
+  "abandoned-young",
+  "completed-young",
+  "completed-kept",
+]);
+
+/**
+ * What goes before its time because the volume is full: finished jobs that are older than their tenant's floor, and
+ * those that nobody uploaded only when the policy says so. Never an active one, whatever the policy.
+ */
+function eviction(
+  state: JobState,
+  catalogue: CatalogueFacts,
+  verdict: Verdict,
+  pressure: string,
+  rules: Rules,
+): Verdict | undefined {
+  if (!WAITING.has(verdict.code)) return undefined;
+  const unuploaded = rules.pressure?.unuploaded ?? "keep";
+  if (state === "completed" && unuploaded === "keep") return undefined;
+  const action = state === "completed" ? unuploaded : "delete";
+  if (action === "keep" || (action === "tier" && !rules.hasObjectStorage)) return undefined;
+  const floor = rules.pressure ? floorOf(rules.pressure, catalogue.tenantId).seconds : 0;
+  const age = state === "abandoned" ? catalogue.heartbeatAgeSeconds : catalogue.stateAgeSeconds;
+  if (age < floor) return undefined;
+  return {
+    action,
+    code: `${state}-evicted`,
+    reason: `${pressure}; it is among the longest unused, ${state} for ${shown(age)}`,
+    contradiction: false,
+  };
 }
 
 type Verdict = Omit<Decision, "state">;
@@ -109,7 +162,7 @@ function byState(
   pod: PodLiveness | undefined,
   rules: Rules,
 ): Verdict {
-  const { retention } = rules;
+  const retention = timesOf(rules, catalogue.tenantId);
   switch (state) {
     case "active":
       return active(catalogue.heartbeatAgeSeconds, pod, rules);
@@ -153,7 +206,7 @@ function active(age: number, pod: PodLiveness | undefined, rules: Rules): Verdic
 }
 
 function completed(catalogue: CatalogueFacts, rules: Rules): Verdict {
-  const { completedAction, completedSeconds } = rules.retention;
+  const { completedAction, completedSeconds } = timesOf(rules, catalogue.tenantId);
   if (completedAction === "keep") {
     return keep("completed-kept", "it is completed but not uploaded, and such jobs are kept");
   }

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newJobId, parseTenantId } from "@video-storage/contract/identity";
 import { JOB_STATES } from "@video-storage/contract/states";
+import type { PressurePolicy } from "@video-storage/contract/cleanup-config";
 import type { JobState } from "@video-storage/contract/states";
 import { decide } from "../../cleanup-job/src/plan.js";
 import type { CatalogueFacts, JobFacts, PodLiveness, Rules } from "../../cleanup-job/src/plan.js";
@@ -203,6 +204,86 @@ describe("decide", () => {
     expect(code({ ...facts({ heartbeat: 10 }), record: unreadable })).toBe("keep heartbeat-fresh");
   });
 
+  describe("under pressure", () => {
+    const pressure = {
+      bytes: { highWaterPercent: 85, lowWaterPercent: 70 },
+      inodes: { highWaterPercent: 85, lowWaterPercent: 70 },
+      unuploaded: "keep",
+      floor: { seconds: 0, bytes: 0 },
+      tenantFloors: {},
+    } as const;
+    const under = (c: Case, policy: Partial<PressurePolicy> = {}): string => {
+      const decision = decide(
+        { ...facts(c), pressure: "90.0% of the bytes are in use" },
+        { ...rules(c.rules), pressure: { ...pressure, ...policy } },
+      );
+      return `${decision.action} ${decision.code}`;
+    };
+    it("finished jobs go before their time", () => {
+      expect(under({ state: "uploaded", age: 1 })).toBe("delete uploaded-evicted");
+      expect(under({ state: "failed", age: 1 })).toBe("delete failed-evicted");
+      expect(under({ state: "abandoned", record: "active", heartbeat: 60 })).toBe("delete abandoned-evicted");
+      expect(under({ state: "uploaded", age: 100 })).toBe("delete uploaded-expired");
+      expect(
+        decide(
+          { ...facts({ state: "uploaded", age: 60 }), pressure: "90.0% of the bytes are in use" },
+          RULES,
+        ),
+      ).toEqual({
+        action: "delete",
+        code: "uploaded-evicted",
+        reason: "90.0% of the bytes are in use; it is among the longest unused, uploaded for 1m",
+        state: "uploaded",
+        contradiction: false,
+      });
+    });
+    it("what nobody uploaded goes only as the policy says", () => {
+      const completed: Case = { state: "completed", age: 1 };
+      expect(under(completed)).toBe("keep completed-young");
+      expect(under(completed, { unuploaded: "tier" })).toBe("tier completed-evicted");
+      expect(under(completed, { unuploaded: "delete" })).toBe("delete completed-evicted");
+      const nowhere = { hasObjectStorage: false, retention: { completedAction: "delete" } } as const;
+      expect(under({ ...completed, rules: nowhere }, { unuploaded: "tier" })).toBe("keep completed-young");
+      const kept: Case = { ...completed, rules: { retention: { completedAction: "keep" } } };
+      expect(under(kept)).toBe("keep completed-kept");
+      expect(under(kept, { unuploaded: "delete" })).toBe("delete completed-evicted");
+    });
+    it("a tenant's floor holds", () => {
+      const floors = { floor: { seconds: 10, bytes: 0 }, tenantFloors: { acme: { seconds: 20 } } };
+      expect(under({ state: "failed", age: 19 }, floors)).toBe("keep failed-young");
+      expect(under({ state: "failed", age: 20 }, floors)).toBe("delete failed-evicted");
+      expect(
+        under({ state: "failed", age: 10 }, { ...floors, tenantFloors: { globex: { seconds: 20 } } }),
+      ).toBe("delete failed-evicted");
+    });
+    it.each([
+      ["active", { heartbeat: 1 }, "keep heartbeat-fresh"],
+      ["active without a pod", { heartbeat: 60, pod: "dead" }, "abandon heartbeat-lost"],
+      ["held", { state: "uploaded", age: 1, lease: true }, "keep lease-held"],
+      ["in the future", { state: "uploaded", age: -1 }, "keep future-timestamp"],
+      ["active by its record", { state: "failed", record: "active", age: 1 }, "report contradiction"],
+      ["not known to the catalogue as finished", { state: "active", record: "failed" }, "keep not-replayed"],
+    ] as const)("a job that is %s stays, whatever the policy", (_what, c, expected) => {
+      expect(under(c, { unuploaded: "delete" })).toBe(expected);
+    });
+  });
+
+  it("takes a tenant's own times where it has some", () => {
+    const own = (tenant: string): Rules => ({
+      ...RULES,
+      tenantRetention: {
+        limits: {},
+        overrides: { [tenant]: { uploadedSeconds: 10, completedAction: "keep" } },
+      },
+    });
+    const uploaded = facts({ state: "uploaded", age: 10 });
+    expect(decide(uploaded, own("acme")).code).toBe("uploaded-expired");
+    expect(decide(uploaded, own("globex")).code).toBe("uploaded-young");
+    const completed = facts({ state: "completed", age: 1e6 });
+    expect(decide(completed, own("acme")).code).toBe("completed-kept");
+    expect(decide(completed, own("globex")).code).toBe("completed-expired");
+  });
+
   it("never acts on a held lease, a future time, or a job that either side calls active", () => {
     const age = fc.double({ min: -1e9, max: 1e9, noNaN: true });
     const check = fc.check(
@@ -216,11 +297,16 @@ describe("decide", () => {
           lease: fc.boolean(),
           completedAction: fc.constantFrom("tier", "delete", "keep"),
           hasObjectStorage: fc.boolean(),
+          pressure: fc.constantFrom("full", undefined),
+          unuploaded: fc.constantFrom("keep", "tier", "delete"),
         }),
-        ({ completedAction, hasObjectStorage, pod, ...c }) => {
+        ({ completedAction, hasObjectStorage, pod, pressure, unuploaded, ...c }) => {
+          const marks = { highWaterPercent: 2, lowWaterPercent: 1 };
+          const floor = { seconds: 0, bytes: 0 };
+          const policy = { bytes: marks, inodes: marks, unuploaded, floor, tenantFloors: {} };
           const decision = decide(
-            facts({ ...c, ...(pod && { pod }) }),
-            rules({ hasObjectStorage, retention: { completedAction } }),
+            { ...facts({ ...c, ...(pod && { pod }) }), pressure },
+            rules({ hasObjectStorage, retention: { completedAction }, pressure: policy }),
           );
           const acts = ["delete", "tier", "abandon"].includes(decision.action);
           if (!acts) return true;

@@ -36,7 +36,22 @@ const cleanupConfig: CleanupConfig = {
   namespace,
   catalogue,
   objectStorage: null,
-  pressure: { highWaterPercent: 85, lowWaterPercent: 70 },
+  pressure: {
+    bytes: { highWaterPercent: 85, lowWaterPercent: 70 },
+    inodes: { highWaterPercent: 85, lowWaterPercent: 70 },
+    unuploaded: "keep",
+    floor: { seconds: 0, bytes: 0 },
+    tenantFloors: {},
+  },
+  tenantRetention: { limits: {}, overrides: {} },
+  tiering: { packBelowBytes: 131_072, concurrency: 4 },
+  janitor: {
+    periodSeconds: 86_400,
+    unfinishedUploadSeconds: 86_400,
+    unuploaded: "keep",
+    doubtAboveObjects: 100,
+    doubtAbovePercent: 20,
+  },
   checkPods: true,
 };
 

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { InvalidCleanupConfigError, parseCleanupConfig } from "@video-storage/contract/cleanup-config";
+import {
+  floorOf,
+  InvalidCleanupConfigError,
+  parseCleanupConfig,
+  retentionOf,
+} from "@video-storage/contract/cleanup-config";
 import {
   InvalidFileNameError,
   isJobFileName,
@@ -163,18 +168,90 @@ describe("the cleanup job's settings", () => {
       heartbeatTimeoutSeconds,
       checkPods: true,
     },
-    pressure: { highWaterPercent: 85, lowWaterPercent: 70 },
+    pressure: {
+      bytes: { highWaterPercent: 85, lowWaterPercent: 70 },
+      inodes: { highWaterPercent: 85, lowWaterPercent: 70 },
+      unuploaded: "keep",
+      floor: { seconds: 0, bytes: 0 },
+      tenantFloors: {},
+    },
+    tenantRetention: { limits: {}, overrides: {} },
+    tiering: { packBelowBytes: 131_072, concurrency: 4 },
+    janitor: {
+      periodSeconds: 86_400,
+      unfinishedUploadSeconds: 86_400,
+      unuploaded: "keep",
+      doubtAboveObjects: 100,
+      doubtAbovePercent: 20,
+    },
   };
 
   it("are read as they were written", () => {
     expect(parseCleanupConfig(config)).toEqual(config);
   });
 
+  it("give a tenant its own times and floors, within the limits, and everyone else the stack's", () => {
+    const parsed = parseCleanupConfig({
+      ...config,
+      tenantRetention: {
+        limits: {
+          failedSeconds: { minimumSeconds: 100, maximumSeconds: 200 },
+          completedActions: ["tier", "keep"],
+        },
+        overrides: { acme: { failedSeconds: 200, completedAction: "keep" } },
+      },
+      pressure: { ...config.pressure, floor: { seconds: 5, bytes: 6 }, tenantFloors: { acme: { bytes: 7 } } },
+    });
+    const stacks = { ...retention, completedAction: retention.completedAction };
+    expect(retentionOf(parsed, "acme")).toEqual({ ...stacks, failedSeconds: 200, completedAction: "keep" });
+    expect(retentionOf(parsed, "globex")).toEqual(stacks);
+    expect(retentionOf(parsed, null)).toEqual(stacks);
+    expect(floorOf(parsed.pressure, "acme")).toEqual({ seconds: 5, bytes: 7 });
+    expect(floorOf(parsed.pressure, "globex")).toEqual({ seconds: 5, bytes: 6 });
+  });
+
+  it("have defaults for what a stack needn't say", () => {
+    const { tiering: _tiering, janitor: _janitor, tenantRetention: _tenants, ...rest } = config;
+    const { bytes, inodes } = config.pressure;
+    expect(parseCleanupConfig({ ...rest, pressure: { bytes, inodes } })).toEqual(config);
+  });
+
   it.each([
     [{ ...config, version: 3 }, /version 3, and this program reads only 1/],
     [{ ...config, chekPods: true }, /chekPods/],
     [{ ...config, retention: { ...RETENTION, completedAction: "shred" } }, /retention\.completedAction: /],
-    [{ ...config, pressure: { highWaterPercent: 70, lowWaterPercent: 70 } }, /lowWaterPercent must be less/],
+    [
+      { ...config, pressure: { ...config.pressure, inodes: { highWaterPercent: 70, lowWaterPercent: 70 } } },
+      /pressure\.inodes: lowWaterPercent must be less/,
+    ],
+    [
+      { ...config, tenantRetention: { limits: {}, overrides: { acme: { failedSeconds: 60 } } } },
+      /tenantRetention\.overrides\.acme\.failedSeconds: can't be overridden: limits has no failedSeconds/,
+    ],
+    [
+      {
+        ...config,
+        tenantRetention: {
+          limits: { failedSeconds: { minimumSeconds: 100, maximumSeconds: 200 } },
+          overrides: { acme: { failedSeconds: 99 } },
+        },
+      },
+      /acme\.failedSeconds: must be from 100 to 200/,
+    ],
+    [
+      {
+        ...config,
+        tenantRetention: {
+          limits: { completedActions: ["tier"] },
+          overrides: { acme: { completedAction: "delete" } },
+        },
+      },
+      /acme\.completedAction: must be one of limits\.completedActions \(tier\)/,
+    ],
+    [
+      { ...config, tenantRetention: { limits: {}, overrides: { "-acme": {} } } },
+      /-acme: is not a tenant id|overrides/,
+    ],
   ])("are refused when in doubt (%#)", (value, message) => {
     expect(() => parseCleanupConfig(value)).toThrow(InvalidCleanupConfigError);
     expect(() => parseCleanupConfig(value)).toThrow(message);

@@ -27,6 +27,17 @@ function problemsOf(raw: Record<string, unknown>) {
   return [];
 }
 
+/** What isn't said about tenants' own times and about pressure. */
+const NO_LIMITS = {
+  uploaded: null,
+  completed: null,
+  failed: null,
+  abandoned: null,
+  staged: null,
+  orphaned: null,
+  completedActions: [],
+};
+
 describe("a configuration", () => {
   it("is read into bytes and seconds, with the defaults of what isn't given", () => {
     expect(parseConfig("local", VALID)).toEqual({
@@ -49,6 +60,8 @@ describe("a configuration", () => {
         staged: 3600,
         orphaned: 3600,
         completedAction: "tier",
+        limits: NO_LIMITS,
+        tenants: {},
       },
       cleanup: {
         image: image("cleanup-job"),
@@ -60,6 +73,16 @@ describe("a configuration", () => {
         startingDeadline: 60,
         highWaterPercent: 85,
         lowWaterPercent: 70,
+        inodeHighWaterPercent: 85,
+        inodeLowWaterPercent: 70,
+        unuploadedUnderPressure: "keep",
+        floor: { age: 0, size: 0n },
+        tenantFloors: {},
+        packBelow: 131_072n,
+        uploadConcurrency: 4,
+        janitorPeriod: 86_400,
+        unfinishedUploads: 86_400,
+        unuploadedObjects: "keep",
       },
       catalogue: { host: "10.231.0.2", port: 5432, database: "storage", tls: false },
       objectStorage: {
@@ -88,7 +111,54 @@ describe("a configuration", () => {
       staged: 2_592_000,
       orphaned: 604_800,
       completedAction: "keep",
+      limits: NO_LIMITS,
+      tenants: {},
     });
+  });
+
+  it("gives tenants times and floors of their own", () => {
+    const { retention, cleanup } = parseConfig("test", {
+      ...having("retention", {
+        limits: { failed: { minimum: "1h", maximum: "7d" }, completedActions: ["keep"] },
+        tenants: { acme: { failed: "2h", completedAction: "keep" } },
+      }),
+      cleanup: { ...(VALID["cleanup"] as object), tenantFloors: { globex: { age: "1d", size: "1Gi" } } },
+    });
+    expect(retention.tenants).toEqual({
+      acme: {
+        ...{ uploaded: null, completed: null, failed: 7200, abandoned: null, staged: null, orphaned: null },
+        completedAction: "keep",
+      },
+    });
+    expect(cleanup.tenantFloors).toEqual({ globex: { age: 86_400, size: 2n ** 30n } });
+  });
+
+  it.each([
+    [
+      { tenants: { acme: { failed: "2h" } } },
+      "retention.tenants.acme.failed",
+      "nothing, as retention.limits",
+    ],
+    [
+      { limits: { failed: { minimum: "3h", maximum: "4h" } }, tenants: { acme: { failed: "2h" } } },
+      "retention.tenants.acme.failed",
+      "from 10800s to 14400s",
+    ],
+    [
+      { limits: { failed: { minimum: "3h", maximum: "2h" } } },
+      "retention.limits.failed.minimum",
+      "at most maximum (7200s)",
+    ],
+    [
+      { limits: { completedActions: ["tier"] }, tenants: { acme: { completedAction: "delete" } } },
+      "retention.tenants.acme.completedAction",
+      "one of retention.limits.completedActions (tier)",
+    ],
+    [{ tenants: { hooli: {} } }, "retention.tenants.hooli", "one of tenants: acme, globex"],
+  ])("refuses times of tenants outside the limits: %j", (retention, key, allowed) => {
+    const problems = problemsOf(having("retention", retention));
+    expect(problems.map((problem) => problem.key)).toEqual([key]);
+    expect(problems[0]!.allowed).toContain(allowed);
   });
 
   it.each([
@@ -159,6 +229,12 @@ describe("a configuration", () => {
     ["heartbeatTimeout", "9s", "heartbeatTimeout", "at least twice heartbeat (10s)"],
     ["reserve", "64Mi", "reserve", "less than slotSize (67108864 bytes)"],
     ["cleanup.lowWaterPercent", 85, "cleanup.lowWaterPercent", "less than cleanup.highWaterPercent (85)"],
+    [
+      "cleanup.inodeLowWaterPercent",
+      90,
+      "cleanup.inodeLowWaterPercent",
+      "less than cleanup.inodeHighWaterPercent (85)",
+    ],
     ["systemNamespace", "video-jobs", "systemNamespace", "another namespace than namespace"],
     ["tenants", ["acme", "acme"], "tenants", "each tenant once"],
     ["objectStorage.node", "node-9", "objectStorage.node", "one of nodes: node-0"],

@@ -166,7 +166,22 @@ describe("the rendered local stack", () => {
       namespace: "video-jobs",
       catalogue: { host: "10.231.0.2", port: 5432, database: "storage", tls: false },
       objectStorage: rendered.outputs.objectStorage,
-      pressure: { highWaterPercent: 85, lowWaterPercent: 70 },
+      pressure: {
+        bytes: { highWaterPercent: 85, lowWaterPercent: 70 },
+        inodes: { highWaterPercent: 85, lowWaterPercent: 70 },
+        unuploaded: "keep",
+        floor: { seconds: 0, bytes: 0 },
+        tenantFloors: {},
+      },
+      tenantRetention: { limits: {}, overrides: {} },
+      tiering: { packBelowBytes: 131_072, concurrency: 4 },
+      janitor: {
+        periodSeconds: 86_400,
+        unfinishedUploadSeconds: 86_400,
+        unuploaded: "keep",
+        doubtAboveObjects: 100,
+        doubtAbovePercent: 20,
+      },
       checkPods: true,
     });
   });
