@@ -211,9 +211,9 @@ describe("the cleanup job's settings", () => {
   });
 
   it("have defaults for what a stack needn't say", () => {
-    const { tiering: _tiering, janitor: _janitor, tenantRetention: _tenants, ...rest } = config;
     const { bytes, inodes } = config.pressure;
-    expect(parseCleanupConfig({ ...rest, pressure: { bytes, inodes } })).toEqual(config);
+    const unsaid = { tiering: undefined, janitor: undefined, tenantRetention: undefined };
+    expect(parseCleanupConfig({ ...config, ...unsaid, pressure: { bytes, inodes } })).toEqual(config);
   });
 
   it.each([
