@@ -49,6 +49,14 @@ export async function findJob(catalogue: Queryable, jobId: JobId): Promise<Catal
   return job;
 }
 
+/** Those of the jobs that the catalogue has, deleted or not, in no order. */
+export async function findJobs(catalogue: Queryable, jobIds: readonly JobId[]): Promise<CataloguedJob[]> {
+  return catalogue.query<CataloguedJob & Row>(
+    `SELECT ${JOB_COLUMNS} FROM storage.jobs WHERE job_id = ANY ($1::uuid[])`,
+    [jobIds],
+  );
+}
+
 /** Whether the record was begun by the tenant that it names, and not by somebody else who could write there. */
 export async function provesRecord(
   catalogue: Queryable,

@@ -23,6 +23,8 @@ import { tier } from "./tiering.js";
 /** What became of one job. */
 export interface Effect {
   readonly done: Action | "failed" | "interrupted";
+  /** Why it was left alone after all, where it was. */
+  readonly code?: string;
   readonly bytes: number;
   readonly files: number;
 }
@@ -85,7 +87,7 @@ async function executeLocked(
   const fields = { job: jobId, tenant: job?.tenantId, code: decision.code, reason: decision.reason };
   if (!job || decision.action === "keep" || decision.action === "report") {
     report({ event: "kept", ...fields });
-    return { done: "keep", ...NOTHING };
+    return { done: "keep", code: decision.code, ...NOTHING };
   }
   if (decision.contradiction) await markContradiction(catalogue, job);
   if (decision.action === "abandon") {
@@ -117,7 +119,7 @@ async function executeLocked(
   const still = misplaced(again, volume) ?? (await look(again));
   if (still.action !== decision.action) {
     report({ event: "kept", level: "warning", ...fields, code: still.code, reason: still.reason });
-    return { done: "keep", ...NOTHING };
+    return { done: "keep", code: still.code, ...NOTHING };
   }
   await moveToTrash(context.root, trash, jobId, directory);
   return finish(context, trash, intent);

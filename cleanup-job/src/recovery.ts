@@ -3,14 +3,15 @@ import { findJob, openIntents, recordIntent } from "@video-storage/catalogue/swe
 import type { CataloguedJob, Intent } from "@video-storage/catalogue/sweeping";
 import type { JobId } from "@video-storage/contract/identity";
 import { tryLockExclusive } from "@video-storage/worker/directory-lock";
+import { forEachConcurrently, JOBS_IN_HAND } from "./concurrency.js";
 import type { SweepContext } from "./context.js";
 import { childPath, openChild } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
-import { listTrash } from "./deletion/trash.js";
 import { deleteTree } from "./deletion/tree.js";
 import { finish, guarded } from "./execution.js";
 import type { Effect } from "./execution.js";
 import { misplaced } from "./inspection.js";
+import { entriesOf, hasEntry } from "./volume.js";
 
 /**
  * Finishes what an earlier sweep began and didn't end, before anything new is begun. Returns what was done,
@@ -23,34 +24,42 @@ import { misplaced } from "./inspection.js";
 export async function recover(context: SweepContext, trash: Directory): Promise<Map<JobId, Effect>> {
   const effects = new Map<JobId, Effect>();
   const intents = await openIntents(context.catalogue, context.volume);
-  const { jobs: trashed, foreign } = await listTrash(trash);
   const intended = new Map(intents.map((intent) => [intent.jobId, intent]));
-  for (const intent of intended.values()) {
-    if (context.stop.aborted) return effects;
-    if (await exists(context.root, intent.jobId)) {
-      if (trashed.includes(intent.jobId))
-        await guarded(context, intent.jobId, () => clear(context, trash, intent.jobId));
-      continue;
+  await forEachConcurrently(each(intended.values()), JOBS_IN_HAND, context.stop, async (intent) => {
+    const { jobId } = intent;
+    if (!(await hasEntry(context.root, jobId))) {
+      effects.set(jobId, await guarded(context, jobId, () => finish(context, trash, intent, true)));
+    } else if (await hasEntry(trash, jobId)) {
+      await guarded(context, jobId, () => clear(context, trash, jobId));
     }
-    effects.set(
-      intent.jobId,
-      await guarded(context, intent.jobId, () => finish(context, trash, intent, true)),
-    );
-  }
-  for (const jobId of trashed) {
-    if (context.stop.aborted) return effects;
-    if (!intended.has(jobId))
-      effects.set(jobId, await guarded(context, jobId, () => withoutIntent(context, trash, jobId)));
-  }
-  if (foreign.length > 0) {
+  });
+  let foreign = 0;
+  const unexplained = async function* (): AsyncGenerator<JobId, void, undefined> {
+    for await (const { jobId } of entriesOf(trash)) {
+      if (jobId === undefined) foreign++;
+      else if (!intended.has(jobId)) yield jobId;
+    }
+  };
+  await forEachConcurrently(unexplained(), JOBS_IN_HAND, context.stop, async (jobId) => {
+    const effect = await guarded(context, jobId, () => withoutIntent(context, trash, jobId));
+    if (effects.size < REMEMBERED) effects.set(jobId, effect);
+  });
+  if (foreign > 0) {
     context.report({
       event: "foreign",
       level: "warning",
       reason: "names in the trash that are no job's are left alone",
-      count: foreign.length,
+      count: foreign,
     });
   }
   return effects;
+}
+
+/** What lies in the trash unexplained is remembered up to here, so that it can't be made to fill the memory. */
+const REMEMBERED = 10_000;
+
+async function* each<T>(items: Iterable<T>): AsyncGenerator<T, void, undefined> {
+  yield* items;
 }
 
 async function clear({ report, stopNow }: SweepContext, trash: Directory, jobId: JobId): Promise<Effect> {
@@ -86,7 +95,7 @@ async function withoutIntent(context: SweepContext, trash: Directory, jobId: Job
     if (typeof directory !== "string" && !tryLockExclusive(directory.fd)) {
       return kept("lease-held", "it lies in the trash, and somebody holds the lock on it");
     }
-    if (await exists(context.root, jobId)) return await clear(context, trash, jobId);
+    if (await hasEntry(context.root, jobId)) return await clear(context, trash, jobId);
     return await withNewIntent(context, trash, jobId, job);
   } finally {
     if (typeof directory !== "string") await directory.close();
@@ -125,14 +134,4 @@ async function withNewIntent(
     return { done: "report", bytes: 0, files: 0 };
   }
   return finish(context, trash, intent, true);
-}
-
-async function exists(root: Directory, jobId: JobId): Promise<boolean> {
-  return lstat(childPath(root.fd, jobId)).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return false;
-      throw error;
-    },
-  );
 }

@@ -1,24 +1,19 @@
-import { CatalogueBusyError, CatalogueUnavailableError } from "@video-storage/catalogue/connection";
-import {
-  beginSweep,
-  finishSweep,
-  jobsOnVolume,
-  markContradiction,
-  openIntents,
-} from "@video-storage/catalogue/sweeping";
-import type { CataloguedJob, SweepResult } from "@video-storage/catalogue/sweeping";
+import { beginSweep, finishSweep, openIntents } from "@video-storage/catalogue/sweeping";
+import type { SweepResult } from "@video-storage/catalogue/sweeping";
 import type { JobId } from "@video-storage/contract/identity";
 import { tryLockExclusive, unlock } from "@video-storage/worker/directory-lock";
+import { forEachConcurrently, JOBS_IN_HAND } from "./concurrency.js";
 import type { SweepContext } from "./context.js";
 import { openChildAsItIs } from "./deletion/handles.js";
+import type { Directory } from "./deletion/handles.js";
 import { openTrash } from "./deletion/trash.js";
 import { execute, guarded } from "./execution.js";
 import type { Effect } from "./execution.js";
-import { catalogued, catalogueFacts, decideAsking, inspectRecord, misplaced } from "./inspection.js";
-import { decide } from "./plan.js";
 import type { Decision } from "./plan.js";
 import { recover } from "./recovery.js";
-import { listVolume, usageOf } from "./volume.js";
+import { look, survey } from "./survey.js";
+import type { Decided, Surveyed } from "./survey.js";
+import { hasEntry, usageOf } from "./volume.js";
 
 /** What a sweep came to; metrics are made of this. */
 export interface SweepSummary extends Omit<SweepResult, "result"> {
@@ -29,6 +24,9 @@ export interface SweepSummary extends Omit<SweepResult, "result"> {
   /** How many jobs were left alone, by the decision's code. */
   readonly keptBecause: Readonly<Record<string, number>>;
 }
+
+/** The log is no place for a million lines: of each kind so many jobs are named, and all are counted. */
+const SHOWN_PER_CODE = 100;
 
 /**
  * Sweeps one volume once. Two never do so at the same time: the second one is skipped.
@@ -48,15 +46,7 @@ export async function sweep(context: SweepContext): Promise<SweepSummary> {
     const counts = new Counts();
     const recovered = await recover(context, trash);
     for (const effect of recovered.values()) counts.effect(effect);
-    for await (const { jobId, decision } of decisions(context, recovered)) {
-      if (context.stop.aborted) break;
-      if (decision.action === "keep" || decision.action === "report") {
-        if (decision.action === "report") warn(context, jobId, decision);
-        counts.left(decision);
-        continue;
-      }
-      counts.effect(await guarded(context, jobId, () => execute(context, trash, jobId)));
-    }
+    await carryOut(context, trash, survey(context), recovered, counts);
     const summary = summaryOf(
       counts,
       await usageOf(root),
@@ -74,106 +64,81 @@ export async function sweep(context: SweepContext): Promise<SweepSummary> {
   }
 }
 
+/** Decides about each of the jobs and does it, a few at a time. Those in `dealtWith` are left out. */
+async function carryOut(
+  context: SweepContext,
+  trash: Directory,
+  jobs: AsyncIterable<Surveyed>,
+  dealtWith: ReadonlyMap<JobId, unknown>,
+  counts: Counts,
+): Promise<void> {
+  await forEachConcurrently(undecided(jobs, dealtWith, counts), JOBS_IN_HAND, context.stop, async (job) => {
+    const { jobId, decision } = await look(context, job, { replay: true });
+    if (decision.action === "keep" || decision.action === "report") {
+      counts.left(decision);
+      if (decision.action === "report") warn(context, jobId, decision, counts);
+    } else counts.effect(await guarded(context, jobId, () => execute(context, trash, jobId)));
+  });
+}
+
+/** Counts what is decided already, which is nearly everything, and passes on the rest. */
+async function* undecided(
+  jobs: AsyncIterable<Surveyed>,
+  dealtWith: ReadonlyMap<JobId, unknown>,
+  counts: Counts,
+): AsyncGenerator<Surveyed, void, undefined> {
+  for await (const job of jobs) {
+    if (dealtWith.has(job.jobId)) continue;
+    if (job.decision?.action === "keep") counts.left(job.decision);
+    else yield job;
+  }
+}
+
 /** Says what a sweep would do now, and does nothing: no row is written, no directory made or changed. */
 export async function dryRun(context: SweepContext): Promise<SweepSummary> {
   const counts = new Counts();
-  const here = new Set((await listVolume(context.root)).jobs);
   const unfinished = new Map<JobId, unknown>();
   for (const { jobId, tenantId, action, reason } of await openIntents(context.catalogue, context.volume)) {
-    if (here.has(jobId)) continue;
+    if (await hasEntry(context.root, jobId)) continue;
     unfinished.set(jobId, action);
     context.report({ event: "would", job: jobId, tenant: tenantId, action: "finish", code: "begun", reason });
     counts.effect({ done: action, bytes: 0, files: 0 });
   }
-  for await (const { jobId, decision, job } of decisions(context, unfinished, false)) {
+  for await (const surveyed of survey(context)) {
     if (context.stop.aborted) break;
-    const { action, code, reason, dueInSeconds } = decision;
-    const acts = action !== "keep" && action !== "report";
-    const held = acts && (await leaseHeld(context, jobId));
-    const shown = held
-      ? { action: "keep", code: "lease-held", reason: "a worker or uploader holds the lock on its directory" }
-      : {
-          action,
-          code,
-          reason,
-          ...(dueInSeconds !== undefined && { dueInSeconds: Math.ceil(dueInSeconds) }),
-        };
-    context.report({ event: "would", job: jobId, tenant: job?.tenantId, state: decision.state, ...shown });
-    if (held || !acts) counts.left({ ...decision, code: shown.code });
-    else counts.effect({ done: action, bytes: job?.bytes ?? 0, files: 0 });
+    if (unfinished.has(surveyed.jobId)) continue;
+    const decided = surveyed.decision ? surveyed : await look(context, surveyed, { replay: false });
+    await wouldDo(context, decided as Decided, counts);
   }
   const summary = summaryOf(counts, await usageOf(context.root), "ok");
   context.report({ event: "would-sweep", volume: context.volume, ...summary });
   return summary;
 }
 
-interface Decided {
-  readonly jobId: JobId;
-  readonly decision: Decision;
-  readonly job: CataloguedJob | undefined;
-}
-
-/** A decision about every job of the volume: each directory, and each row without one. Nothing is locked yet. */
-async function* decisions(
+async function wouldDo(
   context: SweepContext,
-  dealtWith: ReadonlyMap<JobId, unknown>,
-  replay = true,
-): AsyncGenerator<Decided> {
-  const { root, volume, catalogue, report } = context;
-  const rows = new Map((await jobsOnVolume(catalogue, volume)).map((job) => [job.jobId, job]));
-  const { jobs, foreign } = await listVolume(root);
-  for (const name of foreign) {
-    report({ event: "foreign", level: "warning", name, reason: "it is no job's name, so it is left alone" });
-  }
-  const here = new Set(jobs);
-  // The longest unused first, as the catalogue lists them; then what it doesn't know.
-  for (const jobId of new Set([...rows.keys(), ...jobs])) {
-    if (dealtWith.has(jobId)) continue;
-    if (!here.has(jobId)) {
-      const row = rows.get(jobId)!;
-      const facts = {
-        jobId,
-        record: undefined,
-        catalogue: catalogueFacts(row),
-        leaseHeld: false,
-        pod: undefined,
-      };
-      yield { jobId, job: row, decision: decide(facts, context.rules) };
-      continue;
-    }
-    const decided = await guardedDecision(context, jobId, async () => {
-      const read = await inspectRecord(root, jobId);
-      const job = await catalogued(context, jobId, rows.get(jobId), replay ? read?.record : undefined);
-      const facts = { jobId, record: read?.facts, catalogue: job && catalogueFacts(job), leaseHeld: false };
-      const decision = misplaced(job, volume) ?? (await decideAsking(facts, job, context));
-      if (decision.contradiction && job && replay) await markContradiction(catalogue, job);
-      return { jobId, job, decision };
-    });
-    yield decided;
-  }
+  { jobId, job, decision }: Decided,
+  counts: Counts,
+): Promise<void> {
+  const { action, code, reason, dueInSeconds } = decision;
+  const acts = action !== "keep" && action !== "report";
+  const held = acts && (await leaseHeld(context, jobId));
+  const shown = held
+    ? { action: "keep", code: "lease-held", reason: "a worker or uploader holds the lock on its directory" }
+    : { action, code, reason, ...(dueInSeconds !== undefined && { dueInSeconds: Math.ceil(dueInSeconds) }) };
+  context.report({ event: "would", job: jobId, tenant: job?.tenantId, state: decision.state, ...shown });
+  if (held || !acts) counts.left({ ...decision, code: shown.code });
+  else counts.effect({ done: action, bytes: job?.bytes ?? 0, files: 0 });
 }
 
-async function guardedDecision(
-  context: SweepContext,
-  jobId: JobId,
-  work: () => Promise<Decided>,
-): Promise<Decided> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof CatalogueUnavailableError && !(error instanceof CatalogueBusyError)) throw error;
-    const reason = `it can't be looked at: ${(error as Error).message}`;
-    context.report({ event: "failed", level: "error", job: jobId, reason });
-    return {
-      jobId,
-      job: undefined,
-      decision: { action: "report", code: "unreadable", reason, contradiction: false },
-    };
+function warn(context: SweepContext, jobId: JobId, { code, reason }: Decision, counts: Counts): void {
+  const count = counts.keptBecause[code]!;
+  if (count <= SHOWN_PER_CODE) {
+    context.report({ event: "attention", level: "warning", job: jobId, code, reason });
+  } else if (count === SHOWN_PER_CODE + 1) {
+    const more = "there are more of this kind, which are counted and not shown";
+    context.report({ event: "attention", level: "warning", code, reason: more });
   }
-}
-
-function warn(context: SweepContext, jobId: JobId, { code, reason }: Decision): void {
-  context.report({ event: "attention", level: "warning", job: jobId, code, reason });
 }
 
 /** Takes the lock for a moment to see whether anybody has it. */
@@ -205,8 +170,9 @@ class Counts {
     this.keptBecause[code] = (this.keptBecause[code] ?? 0) + 1;
   }
 
-  effect({ done, bytes }: Effect): void {
+  effect({ done, bytes, code }: Effect): void {
     this.freedBytes += bytes;
+    if (code !== undefined) this.keptBecause[code] = (this.keptBecause[code] ?? 0) + 1;
     if (done === "delete") this.deleted++;
     else if (done === "tier") this.tiered++;
     else if (done === "abandon") this.abandoned++;

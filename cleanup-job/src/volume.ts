@@ -1,30 +1,35 @@
-import { opendir, statfs } from "node:fs/promises";
+import { lstat, opendir, statfs } from "node:fs/promises";
 import { isJobId } from "@video-storage/contract/identity";
 import type { JobId } from "@video-storage/contract/identity";
 import { TRASH_DIRECTORY } from "@video-storage/contract/layout";
-import { shownName } from "./deletion/handles.js";
+import { childPath, shownName } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
 
-/** What lies directly below a volume's root. */
-export interface VolumeListing {
-  readonly jobs: readonly JobId[];
-  /** Names that are no job's, for people: never touched. `lost+found` and the trash are not among them. */
-  readonly foreign: readonly string[];
-}
+/** A name directly below a volume's root: a job's, or one that is no job's, as people may read it. */
+export type VolumeEntry = { readonly jobId: JobId } | { readonly jobId: undefined; readonly foreign: string };
 
 const EXPECTED = new Set([TRASH_DIRECTORY, "lost+found"]);
 
-export async function listVolume(root: Directory): Promise<VolumeListing> {
-  const jobs: JobId[] = [];
-  const foreign: string[] = [];
-  const entries = await opendir(`/proc/self/fd/${root.fd}`, { encoding: "buffer" as BufferEncoding });
-  for await (const entry of entries) {
+/** Streams what lies on the volume, a few hundred names to a system call; the trash and `lost+found` are left out. */
+export async function* entriesOf(root: Directory): AsyncGenerator<VolumeEntry, void, undefined> {
+  const options = { encoding: "buffer" as BufferEncoding, bufferSize: 1024 };
+  for await (const entry of await opendir(`/proc/self/fd/${root.fd}`, options)) {
     const bytes = entry.name as unknown as Buffer;
     const name = bytes.toString("latin1");
-    if (isJobId(name)) jobs.push(name);
-    else if (!EXPECTED.has(name)) foreign.push(shownName(bytes));
+    if (isJobId(name)) yield { jobId: name };
+    else if (!EXPECTED.has(name)) yield { jobId: undefined, foreign: shownName(bytes) };
   }
-  return { jobs: jobs.sort(), foreign: foreign.sort() };
+}
+
+/** Whether the directory has an entry of that name. */
+export async function hasEntry(directory: Directory, jobId: JobId): Promise<boolean> {
+  return lstat(childPath(directory.fd, jobId)).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return false;
+      throw error;
+    },
+  );
 }
 
 /** Bytes in use and in all, as an unprivileged writer sees them. */

@@ -1,5 +1,4 @@
-import { lstat, mkdir, readdir, rename, unlink } from "node:fs/promises";
-import { isJobId } from "@video-storage/contract/identity";
+import { lstat, mkdir, rename, unlink } from "node:fs/promises";
 import type { JobId } from "@video-storage/contract/identity";
 import { TRASH_DIRECTORY } from "@video-storage/contract/layout";
 import { childPath, openChild } from "./handles.js";
@@ -27,25 +26,6 @@ async function makeAndOpen(root: Directory): Promise<Directory | NotOpened> {
 async function replace(root: Directory): Promise<Directory | NotOpened> {
   await unlink(childPath(root.fd, TRASH_DIRECTORY));
   return makeAndOpen(root);
-}
-
-/** What one sweep finds in the trash. */
-export interface TrashListing {
-  readonly jobs: readonly JobId[];
-  /** Names that are no job's; never touched. */
-  readonly foreign: readonly Buffer[];
-}
-
-export async function listTrash(trash: Directory): Promise<TrashListing> {
-  const names = await readdir(`/proc/self/fd/${trash.fd}`, { encoding: "buffer" });
-  const jobs: JobId[] = [];
-  const foreign: Buffer[] = [];
-  for (const name of names) {
-    const text = name.toString("latin1");
-    if (isJobId(text)) jobs.push(text);
-    else foreign.push(name);
-  }
-  return { jobs: jobs.sort(), foreign };
 }
 
 /** The directory that was looked at is not the one that its name leads to now. */
