@@ -120,6 +120,8 @@ export function decide(facts: JobFacts, rules: Rules): Decision {
 
 /** Codes of what is only kept because its time hasn't come. */
 const WAITING = new Set([
+  "handed-over-young",
+  "quarantined-young",
   "uploaded-young",
   "failed-young",
   "abandoned-young",
@@ -141,7 +143,8 @@ function eviction(
   if (!WAITING.has(verdict.code)) return undefined;
   const unuploaded = rules.pressure?.unuploaded ?? "keep";
   if (state === "completed" && unuploaded === "keep") return undefined;
-  const action = state === "completed" ? unuploaded : "delete";
+  // What was handed over lies in object storage already.
+  const action = state === "completed" ? unuploaded : state === "handed-over" ? "tier" : "delete";
   if (action === "keep" || (action === "tier" && !rules.hasObjectStorage)) return undefined;
   const floor = rules.pressure ? floorOf(rules.pressure, catalogue.tenantId).seconds : 0;
   const age = state === "abandoned" ? catalogue.heartbeatAgeSeconds : catalogue.stateAgeSeconds;
@@ -221,7 +224,8 @@ function handedOver(catalogue: CatalogueFacts, rules: Rules): Verdict {
   if (!rules.hasObjectStorage) {
     return report("no-object-storage", "it was handed over through object storage, and none is configured");
   }
-  return expiry("handed-over", catalogue.stateAgeSeconds, rules.retention.uploadedSeconds, "tier");
+  const { uploadedSeconds } = timesOf(rules, catalogue.tenantId);
+  return expiry("handed-over", catalogue.stateAgeSeconds, uploadedSeconds, "tier");
 }
 
 function expiry(state: JobState, age: number, ttl: number, action: "delete" | "tier"): Verdict {

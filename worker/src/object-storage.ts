@@ -3,25 +3,30 @@ import { readFileSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Readable } from "node:stream";
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  PutObjectCommand,
-  S3Client,
-  UploadPartCommand,
-} from "@aws-sdk/client-s3";
+import { Readable } from "node:stream";
+import { GetObjectCommand, HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import type { HeadObjectCommandOutput } from "@aws-sdk/client-s3";
 import type { StoredObject } from "@video-storage/catalogue/jobs";
 import type { FileRecord } from "@video-storage/contract/job-record";
 import type { ObjectStorageSettingsInput } from "@video-storage/contract/schemas";
 import { ContentMismatchError, ObjectStorageError } from "./errors.js";
+import {
+  PartBuffers,
+  checksumOf,
+  partBytesOf,
+  putParts,
+  putWhole,
+  readPart,
+  requireContent,
+} from "./object-upload.js";
+import type { UploadSettings } from "./object-upload.js";
 
-/** S3 takes 10,000 parts of 5 MiB to 5 GiB; a part is held in memory. */
-const SMALLEST_PART_BYTES = 16 * 1024 * 1024;
-const MAXIMUM_PARTS = 10_000;
+export { compositeChecksum } from "./object-upload.js";
+
+/** A part is held in memory. */
+const PART_BYTES = 16 * 1024 * 1024;
+/** An answer of a few headers: a server that takes longer is taken to be away. */
+const HEAD_MILLISECONDS = 20_000;
 
 const NEVER_ABORTED = new AbortController().signal;
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
@@ -46,8 +51,10 @@ export interface ObjectStorage {
     /** Ends it, with an error, and nothing unfinished stays. */
     signal?: AbortSignal,
   ): Promise<StoredObject>;
-  /** The object's bytes. They aren't compared with anything here. */
-  open(objectKey: string): Promise<Readable>;
+  /** The same for content that is in memory. */
+  putBytes(objectKey: string, content: Buffer, signal?: AbortSignal): Promise<StoredObject>;
+  /** The object's bytes, or a range of them. They aren't compared with anything here. */
+  open(objectKey: string, range?: { readonly offset: number; readonly bytes: number }): Promise<Readable>;
   close(): void;
 }
 
@@ -119,22 +126,27 @@ function authorities(caFile: string): Buffer {
 export function connectObjectStorage(
   settings: ObjectStorageSettingsInput,
   credentials?: ObjectStorageCredentials,
-  /** For tests; by default 16 MiB, more for files of over 156 GiB. */
-  smallestPartBytes: number = SMALLEST_PART_BYTES,
+  /** By default parts of 16 MiB, more for files of over 156 GiB, of which four are on their way at once. */
+  upload: Partial<UploadSettings> = {},
 ): ObjectStorage {
   const { bucket } = settings;
+  const uploads: UploadSettings = { partBytes: PART_BYTES, concurrency: 4, ...upload };
+  const buffers = new PartBuffers();
   const client = objectStorageClient(settings, credentials);
 
-  const existing = async (
+  const head = async (
     objectKey: string,
-    abortSignal: AbortSignal,
-  ): Promise<{ bytes: number; checksum: string | undefined } | undefined> => {
+    signal: AbortSignal,
+    PartNumber?: number,
+  ): Promise<HeadObjectCommandOutput | undefined> => {
     try {
-      const head = await client.send(
-        new HeadObjectCommand({ Bucket: bucket, Key: objectKey, ChecksumMode: "ENABLED" }),
-        { abortSignal },
+      return await client.send(
+        new HeadObjectCommand({
+          ...{ Bucket: bucket, Key: objectKey, ChecksumMode: "ENABLED" },
+          ...(PartNumber !== undefined && { PartNumber }),
+        }),
+        { abortSignal: AbortSignal.any([signal, AbortSignal.timeout(HEAD_MILLISECONDS)]) },
       );
-      return { bytes: head.ContentLength ?? 0, checksum: head.ChecksumSHA256 };
     } catch (error) {
       if (statusOf(error) === 404) return undefined;
       throw wrapped(error, "read the attributes of", bucket, objectKey);
@@ -151,124 +163,112 @@ export function connectObjectStorage(
     return hash.digest("hex");
   };
 
-  /** Whether the object is there as expected; throws when it is there and differs. */
-  const isThere = async (
+  /** Throws when the object is not what was expected. */
+  const requireSame = async (
     objectKey: string,
+    found: HeadObjectCommandOutput,
     expected: FileRecord,
     checksum: string,
-    abortSignal: AbortSignal,
-  ): Promise<boolean> => {
-    const found = await existing(objectKey, abortSignal);
-    if (found === undefined) return false;
-    const same =
-      found.checksum === undefined
-        ? (await readBack(objectKey, abortSignal)) === expected.sha256
-        : found.checksum === checksum;
-    if (found.bytes === expected.bytes && same) return true;
-    throw new ContentMismatchError(
-      `object ${objectKey} in bucket ${bucket} is there with other content (${found.bytes} bytes, SHA-256 ` +
-        `${found.checksum ?? "unknown"}; expected ${expected.bytes} bytes, ${checksum}): it is left as it is`,
-    );
-  };
-
-  const putWhole = async (
-    objectKey: string,
-    body: Buffer,
-    expected: FileRecord,
-    checksum: string,
-    abortSignal: AbortSignal,
+    signal: AbortSignal,
   ): Promise<void> => {
-    await client.send(
-      new PutObjectCommand({
-        ...{ Bucket: bucket, Key: objectKey, Body: body, ContentLength: body.byteLength, IfNoneMatch: "*" },
-        ...{ ChecksumSHA256: checksum, Metadata: { sha256: expected.sha256 } },
-      }),
-      { abortSignal },
+    const bytes = found.ContentLength ?? 0;
+    const same =
+      found.ChecksumSHA256 === undefined
+        ? (await readBack(objectKey, signal)) === expected.sha256
+        : found.ChecksumSHA256 === checksum;
+    if (bytes === expected.bytes && same) return;
+    throw new ContentMismatchError(
+      `object ${objectKey} in bucket ${bucket} is there with other content (${bytes} bytes, SHA-256 ` +
+        `${found.ChecksumSHA256 ?? "unknown"}; expected ${expected.bytes} bytes, ${checksum}): it is left as it is`,
     );
   };
 
-  const putParts = async (
+  /** Of parts as they are there, which another release or another writer may have made in another size. */
+  const partBytesThere = async (
     objectKey: string,
+    { ChecksumSHA256, ContentLength }: HeadObjectCommandOutput,
+    signal: AbortSignal,
+  ): Promise<number | "whole"> => {
+    const parts = Number(/-(\d+)$/.exec(ChecksumSHA256 ?? "")?.[1] ?? 0);
+    if (parts === 0) return "whole";
+    const ours = partBytesOf(ContentLength ?? 0, uploads);
+    if (Math.ceil((ContentLength ?? 0) / ours) === parts) return ours;
+    return (await head(objectKey, signal, 1))?.ContentLength || ours;
+  };
+
+  const compare = async (
+    objectKey: string,
+    found: HeadObjectCommandOutput,
     file: FileHandle,
     expected: FileRecord,
-    digests: readonly string[],
-    partBytes: number,
-    abortSignal: AbortSignal,
+    signal: AbortSignal,
   ): Promise<void> => {
-    const target = { Bucket: bucket, Key: objectKey };
-    const { UploadId } = await client.send(
-      new CreateMultipartUploadCommand({
-        ...target,
-        ...{ ChecksumAlgorithm: "SHA256", ChecksumType: "COMPOSITE", Metadata: { sha256: expected.sha256 } },
-      }),
-      { abortSignal },
-    );
+    const partBytes = await partBytesThere(objectKey, found, signal);
+    const checksum = await checksumOf(file, expected, partBytes, objectKey);
+    await requireSame(objectKey, found, expected, checksum, signal);
+  };
+
+  /** The checksum that the object must show; undefined when someone else wrote the same key meanwhile. */
+  const write = async (objectKey: string, put: () => Promise<string>): Promise<string | undefined> => {
     try {
-      const parts = [];
-      for (const [index, ChecksumSHA256] of digests.entries()) {
-        const PartNumber = index + 1;
-        const Body = await readPart(
-          file,
-          index * partBytes,
-          Math.min(partBytes, expected.bytes - index * partBytes),
-        );
-        const { ETag } = await client.send(
-          new UploadPartCommand({
-            ...target,
-            UploadId,
-            PartNumber,
-            Body,
-            ContentLength: Body.byteLength,
-            ChecksumSHA256,
-          }),
-          { abortSignal },
-        );
-        parts.push({ PartNumber, ETag, ChecksumSHA256 });
-      }
-      await client.send(
-        new CompleteMultipartUploadCommand({
-          ...target,
-          UploadId,
-          IfNoneMatch: "*",
-          MultipartUpload: { Parts: parts },
-        }),
-        { abortSignal },
-      );
+      return await put();
     } catch (error) {
-      // What isn't aborted here is removed by the bucket's rule for unfinished uploads.
-      await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => undefined);
-      throw error;
+      if ([409, 412].includes(statusOf(error) ?? 0)) return undefined;
+      throw wrapped(error, "write", bucket, objectKey);
     }
+  };
+
+  const written = async (objectKey: string, signal: AbortSignal): Promise<HeadObjectCommandOutput> => {
+    const found = await head(objectKey, signal);
+    if (found) return found;
+    throw new ObjectStorageError(`object ${objectKey} in bucket ${bucket} is not there after it was written`);
   };
 
   return {
     bucket,
     async putFile(objectKey, file, expected, signal = NEVER_ABORTED) {
-      const partBytes = Math.max(smallestPartBytes, Math.ceil(expected.bytes / MAXIMUM_PARTS));
-      const digests = await digestParts(file, expected, partBytes, objectKey);
-      const checksum = digests.length === 1 ? digests[0]! : compositeChecksum(digests);
-      if (!(await isThere(objectKey, expected, checksum, signal))) {
-        try {
-          if (digests.length === 1) {
-            await putWhole(objectKey, await readPart(file, 0, expected.bytes), expected, checksum, signal);
-          } else {
-            await putParts(objectKey, file, expected, digests, partBytes, signal);
-          }
-        } catch (error) {
-          // 412, 409: someone else wrote the same key meanwhile; what is there decides.
-          if (![409, 412].includes(statusOf(error) ?? 0)) throw wrapped(error, "write", bucket, objectKey);
-        }
-        if (!(await isThere(objectKey, expected, checksum, signal))) {
-          throw new ObjectStorageError(
-            `object ${objectKey} in bucket ${bucket} is not there after it was written`,
-          );
-        }
+      const stored = { bucket, objectKey, bytes: expected.bytes, sha256: expected.sha256 };
+      const before = await head(objectKey, signal);
+      if (before) {
+        await compare(objectKey, before, file, expected, signal);
+        return stored;
       }
+      const target = { Bucket: bucket, Key: objectKey };
+      const checksum = await write(objectKey, async () => {
+        if (expected.bytes > partBytesOf(expected.bytes, uploads)) {
+          return putParts(client, target, file, expected, uploads, buffers, signal);
+        }
+        const body = await readPart(file, 0, Buffer.allocUnsafe(expected.bytes));
+        const sha256 = createHash("sha256").update(body).digest("hex");
+        requireContent(objectKey, sha256, expected);
+        return putWhole(client, target, body, sha256, signal);
+      });
+      const after = await written(objectKey, signal);
+      if (checksum === undefined) await compare(objectKey, after, file, expected, signal);
+      else await requireSame(objectKey, after, expected, checksum, signal);
+      return stored;
+    },
+    async putBytes(objectKey, content, signal = NEVER_ABORTED) {
+      const sha256 = createHash("sha256").update(content).digest("hex");
+      const expected = { bytes: content.byteLength, sha256 };
+      const target = { Bucket: bucket, Key: objectKey };
+      const checksum = Buffer.from(sha256, "hex").toString("base64");
+      let found = await head(objectKey, signal);
+      if (!found) {
+        await write(objectKey, () => putWhole(client, target, content, sha256, signal));
+        found = await written(objectKey, signal);
+      }
+      await requireSame(objectKey, found, expected, checksum, signal);
       return { bucket, objectKey, ...expected };
     },
-    async open(objectKey) {
+    async open(objectKey, range) {
+      const Range = range && `bytes=${range.offset}-${range.offset + range.bytes - 1}`;
+      // No range names nothing.
+      if (range?.bytes === 0) return Readable.from([]);
       try {
-        const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: objectKey }));
+        const { Body } = await client.send(
+          new GetObjectCommand({ Bucket: bucket, Key: objectKey, ...(Range !== undefined && { Range }) }),
+        );
         return Body as Readable;
       } catch (error) {
         throw wrapped(error, "read", bucket, objectKey);
@@ -276,46 +276,6 @@ export function connectObjectStorage(
     },
     close: () => client.destroy(),
   };
-}
-
-/** What S3 says of an object in parts: the hash of the parts' hashes, and their number. All in base 64. */
-export function compositeChecksum(digests: readonly string[]): string {
-  const hash = createHash("sha256");
-  for (const digest of digests) hash.update(Buffer.from(digest, "base64"));
-  return `${hash.digest("base64")}-${digests.length}`;
-}
-
-async function digestParts(
-  file: FileHandle,
-  expected: FileRecord,
-  partBytes: number,
-  objectKey: string,
-): Promise<string[]> {
-  const whole = createHash("sha256");
-  const digests: string[] = [];
-  for (let start = 0; start === 0 || start < expected.bytes; start += partBytes) {
-    const part = await readPart(file, start, Math.min(partBytes, expected.bytes - start));
-    whole.update(part);
-    digests.push(createHash("sha256").update(part).digest("base64"));
-  }
-  const sha256 = whole.digest("hex");
-  if (sha256 !== expected.sha256) {
-    throw new ContentMismatchError(
-      `the file for ${objectKey} has SHA-256 ${sha256}, not ${expected.sha256} as recorded: it is not copied`,
-    );
-  }
-  return digests;
-}
-
-async function readPart(file: FileHandle, start: number, bytes: number): Promise<Buffer> {
-  const part = Buffer.allocUnsafe(bytes);
-  for (let offset = 0; offset < bytes;) {
-    const { bytesRead } = await file.read(part, offset, bytes - offset, start + offset);
-    if (bytesRead === 0)
-      throw new ContentMismatchError(`a file ends at byte ${start + offset}, before its recorded end`);
-    offset += bytesRead;
-  }
-  return part;
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -1,0 +1,222 @@
+import { createHash } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
+import type { S3Client } from "@aws-sdk/client-s3";
+import type { FileRecord } from "@video-storage/contract/job-record";
+import { ContentMismatchError } from "./errors.js";
+
+/** S3 takes 10,000 parts of 5 MiB to 5 GiB. */
+const MAXIMUM_PARTS = 10_000;
+/** Of parts that are in memory at once; above it, fewer are on their way. */
+const MAXIMUM_PART_MEMORY = 64 * 1024 * 1024;
+/** For ending an upload that failed: the server may be the reason. */
+const ABORT_MILLISECONDS = 10_000;
+
+export interface UploadSettings {
+  /** The least that a part has, in bytes; more for files of over 10,000 of them. */
+  readonly partBytes: number;
+  /** Parts on their way at once. */
+  readonly concurrency: number;
+}
+
+export interface Target {
+  readonly Bucket: string;
+  readonly Key: string;
+}
+
+/** How large a file's parts are. */
+export function partBytesOf(bytes: number, { partBytes }: UploadSettings): number {
+  return Math.max(partBytes, Math.ceil(bytes / MAXIMUM_PARTS));
+}
+
+/** Keeps the buffers of parts for the next ones: freed ones would be collected too late to bound memory. */
+export class PartBuffers {
+  readonly #free: Buffer[] = [];
+
+  take(bytes: number): Buffer {
+    const buffer = this.#free.pop();
+    return buffer && buffer.byteLength >= bytes ? buffer : Buffer.allocUnsafeSlow(bytes);
+  }
+
+  give(buffer: Buffer): void {
+    if (this.#free.length * buffer.byteLength < MAXIMUM_PART_MEMORY) this.#free.push(buffer);
+  }
+}
+
+/**
+ * Writes bytes under a key that nobody has yet; the server must compute the same SHA-256 over what it received.
+ * Returns the checksum as the server shows it.
+ */
+export async function putWhole(
+  client: S3Client,
+  target: Target,
+  body: Buffer,
+  sha256: string,
+  abortSignal: AbortSignal,
+): Promise<string> {
+  const checksum = Buffer.from(sha256, "hex").toString("base64");
+  const command = new PutObjectCommand({
+    ...target,
+    ...{ Body: body, ContentLength: body.byteLength, IfNoneMatch: "*" },
+    ...{ ChecksumSHA256: checksum, Metadata: { sha256 } },
+  });
+  signedAs(command, sha256);
+  await client.send(command, { abortSignal });
+  return checksum;
+}
+
+/**
+ * Writes a file in parts, each read once: hashed for the part, hashed for the whole, sent. When the whole isn't what
+ * was expected nothing becomes visible. Returns the composite checksum that the server must show.
+ */
+export async function putParts(
+  client: S3Client,
+  target: Target,
+  file: FileHandle,
+  expected: FileRecord,
+  settings: UploadSettings,
+  buffers: PartBuffers,
+  signal: AbortSignal,
+): Promise<string> {
+  const partBytes = partBytesOf(expected.bytes, settings);
+  const { UploadId } = await client.send(
+    new CreateMultipartUploadCommand({
+      ...target,
+      ...{ ChecksumAlgorithm: "SHA256", ChecksumType: "COMPOSITE", Metadata: { sha256: expected.sha256 } },
+    }),
+    { abortSignal: signal },
+  );
+  const failed = new AbortController();
+  const abortSignal = AbortSignal.any([signal, failed.signal]);
+  const send = async (PartNumber: number, body: Buffer): Promise<UploadedPart> => {
+    const sha256 = createHash("sha256").update(body).digest();
+    const ChecksumSHA256 = sha256.toString("base64");
+    const command = new UploadPartCommand({
+      ...{ ...target, UploadId, PartNumber, ChecksumSHA256 },
+      ...{ Body: body, ContentLength: body.byteLength },
+    });
+    signedAs(command, sha256.toString("hex"));
+    const { ETag } = await client.send(command, { abortSignal });
+    return { PartNumber, ETag, ChecksumSHA256 };
+  };
+  const onTheirWay = new Set<Promise<void>>();
+  try {
+    const limit = Math.max(1, Math.min(settings.concurrency, Math.floor(MAXIMUM_PART_MEMORY / partBytes)));
+    const parts: UploadedPart[] = [];
+    const whole = createHash("sha256");
+    for (let start = 0; start < expected.bytes; start += partBytes) {
+      while (onTheirWay.size >= limit) await Promise.race(onTheirWay);
+      abortSignal.throwIfAborted();
+      const buffer = buffers.take(partBytes);
+      const body = await readPart(
+        file,
+        start,
+        buffer.subarray(0, Math.min(partBytes, expected.bytes - start)),
+      );
+      whole.update(body);
+      const sent: Promise<void> = send(start / partBytes + 1, body).then((part) => {
+        parts.push(part);
+        buffers.give(buffer);
+        onTheirWay.delete(sent);
+      });
+      // Told by the race above, or by the wait below.
+      sent.catch(() => undefined);
+      onTheirWay.add(sent);
+    }
+    await Promise.all(onTheirWay);
+    requireContent(target.Key, whole.digest("hex"), expected);
+    const inOrder = parts.sort((a, b) => a.PartNumber - b.PartNumber);
+    const complete = { ...target, UploadId, IfNoneMatch: "*", MultipartUpload: { Parts: inOrder } };
+    await client.send(new CompleteMultipartUploadCommand(complete), { abortSignal: signal });
+    return compositeChecksum(inOrder.map((part) => part.ChecksumSHA256));
+  } catch (error) {
+    failed.abort();
+    await Promise.allSettled(onTheirWay);
+    // What can't be ended now is ended by the janitor.
+    const timeout = AbortSignal.timeout(ABORT_MILLISECONDS);
+    await client
+      .send(new AbortMultipartUploadCommand({ ...target, UploadId }), { abortSignal: timeout })
+      .catch(() => undefined);
+    throw error;
+  }
+}
+
+interface UploadedPart {
+  readonly PartNumber: number;
+  readonly ETag: string | undefined;
+  readonly ChecksumSHA256: string;
+}
+
+/** What S3 says of an object in parts: the hash of the parts' hashes, and their number. All in base 64. */
+export function compositeChecksum(digests: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const digest of digests) hash.update(Buffer.from(digest, "base64"));
+  return `${hash.digest("base64")}-${digests.length}`;
+}
+
+/**
+ * The checksum that S3 would show for a file, uploaded whole or in parts of that size. Throws ContentMismatchError
+ * when the file isn't what was expected.
+ */
+export async function checksumOf(
+  file: FileHandle,
+  expected: FileRecord,
+  partBytes: number | "whole",
+  objectKey: string,
+): Promise<string> {
+  const buffer = Buffer.allocUnsafe(1024 * 1024);
+  const whole = createHash("sha256");
+  const size = partBytes === "whole" ? Math.max(expected.bytes, 1) : partBytes;
+  const digests: string[] = [];
+  for (let start = 0; start < expected.bytes; start += size) {
+    const part = createHash("sha256");
+    const end = Math.min(start + size, expected.bytes);
+    for (let at = start; at < end;) {
+      const piece = await readPart(file, at, buffer.subarray(0, Math.min(buffer.byteLength, end - at)));
+      whole.update(piece);
+      if (partBytes !== "whole") part.update(piece);
+      at += piece.byteLength;
+    }
+    digests.push(part.digest("base64"));
+  }
+  const sha256 = whole.digest("hex");
+  requireContent(objectKey, sha256, expected);
+  return partBytes === "whole" ? Buffer.from(sha256, "hex").toString("base64") : compositeChecksum(digests);
+}
+
+/** Throws ContentMismatchError. */
+export function requireContent(objectKey: string, sha256: string, expected: FileRecord): void {
+  if (sha256 === expected.sha256) return;
+  throw new ContentMismatchError(
+    `the file for ${objectKey} has SHA-256 ${sha256}, not ${expected.sha256} as recorded: it is not copied`,
+  );
+}
+
+/** Fills all of `into`. Throws ContentMismatchError when the file ends before. */
+export async function readPart(file: FileHandle, start: number, into: Buffer): Promise<Buffer> {
+  for (let offset = 0; offset < into.byteLength;) {
+    const { bytesRead } = await file.read(into, offset, into.byteLength - offset, start + offset);
+    if (bytesRead === 0)
+      throw new ContentMismatchError(`a file ends at byte ${start + offset}, before its recorded end`);
+    offset += bytesRead;
+  }
+  return into;
+}
+
+/** The signature is over the body's hash, which is known: the SDK would compute it again. */
+function signedAs(command: PutObjectCommand | UploadPartCommand, sha256: string): void {
+  // One stack of the two: their types differ in what this doesn't look at.
+  (command as PutObjectCommand).middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers["x-amz-content-sha256"] = sha256;
+      return next(args);
+    },
+    { step: "build", name: "payloadHash" },
+  );
+}
