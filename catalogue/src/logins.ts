@@ -1,7 +1,7 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 import type { TenantId } from "@video-storage/contract/identity";
 
-export const CATALOGUE_ROLES = ["worker", "uploader", "cleanup", "auditor"] as const;
+export const CATALOGUE_ROLES = ["worker", "uploader", "cleanup", "auditor", "monitor"] as const;
 export type CatalogueRole = (typeof CATALOGUE_ROLES)[number];
 
 /** A database login and what it may be. A worker's belongs to one tenant; the others' to none. */

@@ -1,35 +1,11 @@
 import type { JobId, JobIdentity, TenantId } from "@video-storage/contract/identity";
 import type { JobRecord } from "@video-storage/contract/job-record";
 import type { JsonValue } from "@video-storage/contract/json-value";
-import type { JobState } from "@video-storage/contract/states";
 import type { Catalogue, Queryable, Row } from "./connection.js";
+import { JOB_COLUMNS } from "./job-columns.js";
+import type { CataloguedJob } from "./job-columns.js";
 
-export type JobLocation = "local" | "object" | "none";
-
-/** A job as the catalogue knows it. Ages are in seconds by the database's clock; negative ones lie in the future. */
-export interface CataloguedJob extends JobIdentity {
-  readonly state: JobState;
-  readonly revision: number;
-  readonly volume: string;
-  readonly node: string;
-  readonly namespace: string;
-  readonly pod: string;
-  readonly expectedBytes: number | null;
-  readonly bytes: number | null;
-  readonly location: JobLocation;
-  readonly contradiction: boolean;
-  readonly deleted: boolean;
-  readonly secondsSinceCreation: number;
-  readonly secondsInState: number;
-  readonly secondsSinceHeartbeat: number;
-  readonly secondsSinceAccess: number;
-}
-
-const age = (column: string): string => `extract(epoch FROM clock_timestamp() - ${column})::float8`;
-const JOB_COLUMNS = `tenant_id AS "tenantId", job_id AS "jobId", state, revision, volume, node, namespace, pod,
-  expected_bytes AS "expectedBytes", bytes, location, contradiction, deleted_at IS NOT NULL AS deleted,
-  ${age("created_at")} AS "secondsSinceCreation", ${age("state_changed_at")} AS "secondsInState",
-  ${age("heartbeat_at")} AS "secondsSinceHeartbeat", ${age("last_access_at")} AS "secondsSinceAccess"`;
+export type { CataloguedJob, JobLocation } from "./job-columns.js";
 
 /** The volume's jobs that are not deleted, the longest unused first. */
 export async function jobsOnVolume(catalogue: Queryable, volume: string): Promise<CataloguedJob[]> {
@@ -147,9 +123,9 @@ export async function openIntents(
 ): Promise<(Intent & { readonly sequence: number })[]> {
   return catalogue.query<Intent & { sequence: number } & Row>(
     `SELECT i.sequence, i.volume, i.tenant_id AS "tenantId", i.job_id AS "jobId", i.action, i.reason, i.actor, i.details
-     FROM storage.audit i
-     WHERE i.volume = $1 AND i.phase = 'intent' AND NOT EXISTS (
-       SELECT FROM storage.audit o WHERE o.job_id = i.job_id AND o.action IN (i.action, 'delete') AND o.phase = 'outcome')
+     FROM storage.open_intents b JOIN storage.audit i USING (volume, sequence)
+     WHERE b.volume = $1 AND NOT EXISTS (
+       SELECT FROM storage.audit o WHERE o.job_id = i.job_id AND o.action = 'delete' AND o.phase = 'outcome')
      ORDER BY i.sequence`,
     [volume],
   );

@@ -60,7 +60,7 @@ export async function* dueJobsInPages(
   for (const state of ["uploaded", "failed", "abandoned", "completed", "active"] as const) {
     const seconds = due[state];
     if (seconds === undefined) continue;
-    // heartbeat_at is in no index: see migration 0003. The jobs in these two states are few.
+    // heartbeat_at is in no index: see migration 0004. The jobs in these two states are few.
     const age = state === "active" || state === "abandoned" ? "heartbeat_at" : "state_changed_at";
     yield* inOrderOf(catalogue, "state_changed_at", pageSize, {
       where: `volume = $1 AND deleted_at IS NULL AND location = 'local' AND state = $2

@@ -43,12 +43,14 @@ describe("catalogue migrate", () => {
       { login: "command_worker", role: "worker", tenantId: "acme", passwordFile },
       { login: "command_cleanup", role: "cleanup", passwordFile },
     ];
+    const migrations = (await fs.readdir("catalogue/migrations")).map((name) => name.slice(0, -4)).sort();
     const args = ["migrate", "--admin-url-file", await file("url", `${url}\n`)];
     args.push("--logins-file", await file("logins.json", JSON.stringify(logins)));
     expect(await catalogueCommand(...args)).toEqual({
       code: 0,
-      output:
-        "migrated: 0001_catalogue, 0002_hostile_logins, 0003_hand_over_and_quarantine\nlogins provisioned: command_worker, command_cleanup\n",
+      output: `migrated: ${migrations.join(", ")}
+logins provisioned: command_worker, command_cleanup
+`,
     });
     expect((await catalogueCommand(...args)).output).toMatch(/^the schema is up to date\n/);
     const { hostname, port, pathname } = new URL(url);

