@@ -72,6 +72,8 @@ export async function eligibleJobs(
     return [
       { tenantId, state: "uploaded", seconds: uploadedSeconds },
       { tenantId, state: "failed", seconds: failedSeconds },
+      { tenantId, state: "quarantined", seconds: failedSeconds },
+      { tenantId, state: "handed-over", seconds: uploadedSeconds },
       { tenantId, state: "abandoned", seconds: abandonedSeconds },
       ...(completedAction === "keep" ? [] : [{ tenantId, state: "completed", seconds: completedSeconds }]),
     ];

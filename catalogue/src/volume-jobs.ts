@@ -15,6 +15,12 @@ export interface PageOptions {
 
 const PAGE_SIZE = 500;
 
+// What needs nothing but to be deleted goes first: it makes room soonest.
+const DUE_ORDER = [
+  ...(["uploaded", "failed", "quarantined", "abandoned"] as const),
+  ...(["completed", "handed-over", "active"] as const),
+];
+
 type Positioned = CataloguedJob & Row & { position?: string };
 
 /** All of the volume's jobs that are not deleted, by their ids and hence by their age. */
@@ -41,9 +47,11 @@ export interface DueAges {
   /** Since the last heartbeat, as for `abandoned`: then the sweep asks whether its worker is gone. */
   readonly active?: number;
   readonly abandoned?: number;
-  /** Since it came into its state, as for the next two. */
+  /** Since it came into its state, as for the others below. */
   readonly uploaded?: number;
   readonly failed?: number;
+  readonly quarantined?: number;
+  readonly "handed-over"?: number;
   readonly completed?: number;
 }
 
@@ -57,7 +65,7 @@ export async function* dueJobsInPages(
   due: DueAges,
   { pageSize = PAGE_SIZE }: PageOptions = {},
 ): AsyncGenerator<CataloguedJob[], void, undefined> {
-  for (const state of ["uploaded", "failed", "abandoned", "completed", "active"] as const) {
+  for (const state of DUE_ORDER) {
     const seconds = due[state];
     if (seconds === undefined) continue;
     // heartbeat_at is in no index: see migration 0004. The jobs in these two states are few.
