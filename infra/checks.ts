@@ -78,16 +78,20 @@ export function list<T>(item: Check<T>, minimum = 0): Check<T[]> {
   };
 }
 
+/** May be left out. */
+export function optional<T>(check: Check<T>): Check<T | null> {
+  return (value, key, problems) =>
+    value === undefined || value === null ? null : check(value, key, problems);
+}
+
 /** An object with any keys that `name` takes, each with a value of the same kind. */
 export function mapOf<T>(
   name: (key: string) => boolean,
   allowedNames: string,
   item: Check<T>,
-): Check<Record<string, T>> {
+): Check<Readonly<Record<string, T>>> {
   return (value, key, problems) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      return report(problems, key, value, `an object with ${allowedNames} as keys`);
-    }
+    if (!isObject(value)) return report(problems, key, value, `an object with ${allowedNames} as keys`);
     const entries = Object.entries(value).map(([entry, given]) => {
       if (!name(entry)) report(problems, `${key}.${entry}`, entry, `${allowedNames} as key`);
       return [entry, item(given, `${key}.${entry}`, problems)];
@@ -96,9 +100,18 @@ export function mapOf<T>(
   };
 }
 
-/** May be left out. */
-export function optional<T>(check: Check<T>): Check<T | null> {
-  return (value, key, problems) => (value === undefined ? null : check(value, key, problems));
+/** One of several kinds of object, told apart by `field`, so that a mistake is told in the words of the kind that was meant. */
+export function variants<F extends string, V extends Readonly<Record<string, Check<unknown>>>>(
+  field: F,
+  kinds: V,
+): Check<{ [K in keyof V]: V[K] extends Check<infer T> ? T : never }[keyof V]> {
+  return (value, key, problems) => {
+    const kind = isObject(value) ? value[field] : undefined;
+    if (typeof kind === "string" && Object.hasOwn(kinds, kind)) {
+      return kinds[kind]!(value, key, problems) as never;
+    }
+    return report(problems, `${key}.${field}`, kind, `one of ${Object.keys(kinds).join(", ")}`);
+  };
 }
 
 /** Takes `fallback` where nothing is given. */
@@ -114,20 +127,14 @@ export type Checked<C extends Checks> = {
 /** An object with exactly these fields; one that isn't known is more often a slip than a wish, so it is reported. */
 export function record<C extends Checks>(fields: C): Check<Checked<C>> {
   return (value, key, problems) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      return report(problems, key, value, `an object with ${Object.keys(fields).join(", ")}`);
-    }
-    const given = value as Record<string, unknown>;
+    const names = Object.keys(fields);
+    if (!isObject(value)) return report(problems, key, value, `an object with ${names.join(", ")}`);
+    const given = value;
     const path = (name: string) => (key === "" ? name : `${key}.${name}`);
-    for (const name of Object.keys(given)) {
-      if (!Object.hasOwn(fields, name)) {
-        report(
-          problems,
-          path(name),
-          given[name],
-          `no such key here; the keys are ${Object.keys(fields).join(", ")}`,
-        );
-      }
+    for (const name of Object.keys(given).filter((known) => !Object.hasOwn(fields, known))) {
+      const meant = closest(name, names);
+      const hint = meant === undefined ? "" : `did you mean ${meant}? `;
+      report(problems, path(name), given[name], `no such key here; ${hint}the keys are ${names.join(", ")}`);
     }
     const read = Object.entries(fields).map(([name, check]) => [
       name,
@@ -135,6 +142,33 @@ export function record<C extends Checks>(fields: C): Check<Checked<C>> {
     ]);
     return Object.fromEntries(read) as Checked<C>;
   };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The name that was most likely meant: at most a third of its letters differ. */
+function closest(wrong: string, names: readonly string[]): string | undefined {
+  const ranked = names
+    .map((name) => ({ name, distance: editDistance(wrong.toLowerCase(), name.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = ranked[0];
+  return best && best.distance <= Math.max(1, Math.floor(best.name.length / 3)) ? best.name : undefined;
+}
+
+/** Letters to insert, remove or replace to make one of the other. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const above = row;
+    row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(replaced, above[j]! + 1, row[j - 1]! + 1));
+    }
+  }
+  return row[b.length]!;
 }
 
 function attempt<T>(read: () => T): T | undefined {

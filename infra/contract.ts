@@ -1,5 +1,9 @@
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
 import { JOBS_ROOT, LOGS_DIRECTORY, METADATA_FILE, SOURCE_FILE } from "@video-storage/contract/layout";
+import {
+  OBJECT_STORAGE_CA_KEY,
+  OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
+} from "@video-storage/contract/stack-contract";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 
 import { objectStorageSecretName, workerAccessKey } from "../components/artifact-bucket.js";
@@ -7,8 +11,8 @@ import { catalogueSecretName, workerLoginOwner } from "../components/lib/catalog
 import { cleanupCronJobName } from "../components/lib/cleanup-cron-jobs.js";
 import { minioEndpoint } from "../components/lib/minio-workloads.js";
 import { UPLOAD_GROUP } from "../components/lib/security-context.js";
-import { slotsOf } from "../components/lib/slots.js";
 import type { StackConfig } from "./config.js";
+import { directoriesOf, slotsOfStack } from "./volumes.js";
 
 /** Name of the StorageClass. StorageClasses have no namespace, so it is in the name. */
 export function storageClassName(config: StackConfig): string {
@@ -17,10 +21,10 @@ export function storageClassName(config: StackConfig): string {
 
 /** What the stack promises to workers; the outputs and the ConfigMap are both made from it. */
 export function buildContract(config: StackConfig): StackContract {
-  const slots = slotsOf(config.nodes);
-  const hasObjectStorage = config.objectStorage.backend !== "none";
+  const slots = slotsOfStack(config);
+  const objectStorage = objectStorageSettings(config);
   const objectStorageSecret = (accessKey: string) =>
-    hasObjectStorage ? objectStorageSecretName(accessKey) : null;
+    objectStorage?.credentials === "secret" ? objectStorageSecretName(accessKey) : null;
   return {
     contractVersion: 1,
     environment: config.environment,
@@ -33,7 +37,7 @@ export function buildContract(config: StackConfig): StackContract {
     namespace: config.namespace,
     storageClass: storageClassName(config),
     uploadGroup: UPLOAD_GROUP,
-    slotsPerNode: Math.max(...config.nodes.map((node) => node.slots)),
+    slotsPerNode: slotsPerNode(config),
     slots: slots.map(({ name, node, claim, runAsUser }) => ({
       name,
       node,
@@ -52,22 +56,27 @@ export function buildContract(config: StackConfig): StackContract {
       objectStorageSecret: objectStorageSecret("uploader"),
     },
     worker: { serviceAccount: "worker" },
-    catalogue: config.catalogue,
-    objectStorage: objectStorageSettings(config),
+    catalogue: catalogueAddress(config),
+    objectStorage,
     retention: retentionSeconds(config),
     heartbeatSeconds: config.heartbeat,
     heartbeatTimeoutSeconds: config.heartbeatTimeout,
     reserveBytes: Number(config.reserve),
-    jobsPerSlot: null,
-    staging: { maxLocalSeconds: null },
-    scan: null,
+    jobsPerSlot: config.jobsPerSlot,
+    staging: { maxLocalSeconds: objectStorage && config.staging.maxLocal },
+    scan: scanSettings(config),
     cleanup: {
       schedule: config.cleanup.schedule,
-      cronJobs: config.nodes.map((node) => cleanupCronJobName(node.name)),
+      cronJobs: [...new Set(slots.map((slot) => cleanupCronJobName(slot.group)))],
     },
     // A scanner that opens a job's files delays its writes and its deletion; the volumes are noexec anyway.
-    antivirus: { excludePaths: [JOBS_ROOT, ...new Set(config.nodes.map((node) => node.directory))] },
+    antivirus: { excludePaths: [JOBS_ROOT, ...directoriesOf(config)] },
   };
+}
+
+/** The most slots that any node has. */
+function slotsPerNode({ nodes, pools }: StackConfig): number {
+  return Math.max(...nodes.map((node) => node.slots), ...pools.map((pool) => pool.slotsPerNode));
 }
 
 /** What the sweep is told. */
@@ -77,7 +86,7 @@ export function buildCleanupConfig(config: StackConfig): CleanupConfig {
     retention: retentionSeconds(config),
     heartbeatTimeoutSeconds: config.heartbeatTimeout,
     namespace: config.namespace,
-    catalogue: config.catalogue,
+    catalogue: catalogueAddress(config),
     objectStorage: objectStorageSettings(config),
     tenantRetention: tenantRetention(config),
     pressure: {
@@ -113,17 +122,32 @@ export function buildCleanupConfig(config: StackConfig): CleanupConfig {
   };
 }
 
+function catalogueAddress({ catalogue }: StackConfig): StackContract["catalogue"] {
+  const { host, port, database, tls } = catalogue;
+  return { host, port, database, tls };
+}
+
+function scanSettings({ scan }: StackConfig): StackContract["scan"] {
+  if (!scan) return null;
+  const { host, port, maxSize, timeout, whenUndecided } = scan;
+  return { host, port, maxBytes: Number(maxSize), timeoutSeconds: timeout, whenUndecided };
+}
+
 function objectStorageSettings(config: StackConfig): StackContract["objectStorage"] {
   const storage = config.objectStorage;
   if (storage.backend === "none") return null;
-  return {
-    endpoint: minioEndpoint(config.systemNamespace),
-    region: storage.region,
-    bucket: storage.bucket,
-    forcePathStyle: true,
-    credentials: "secret",
-    caFile: null,
-  };
+  const { region, bucket } = storage;
+  if (storage.backend === "aws") {
+    // No key exists: the pods' own identity counts.
+    return { endpoint: null, region, bucket, forcePathStyle: false, credentials: "ambient", caFile: null };
+  }
+  const own = { region, bucket, credentials: "secret" as const };
+  if (storage.backend === "minio") {
+    return { ...own, endpoint: minioEndpoint(config.systemNamespace), forcePathStyle: true, caFile: null };
+  }
+  const caFile =
+    storage.ca === null ? null : `${OBJECT_STORAGE_CREDENTIALS_DIRECTORY}/${OBJECT_STORAGE_CA_KEY}`;
+  return { ...own, endpoint: storage.endpoint, forcePathStyle: storage.forcePathStyle, caFile };
 }
 
 function tenantRetention({ retention }: StackConfig): CleanupConfig["tenantRetention"] {

@@ -7,14 +7,13 @@ import { CleanupCronJob } from "../components/cleanup-cron-job.js";
 import { Contract } from "../components/contract.js";
 import { catalogueSecretName } from "../components/lib/catalogue-logins.js";
 import { OBJECT_STORAGE_PORT } from "../components/lib/minio-workloads.js";
-import { slotsOf } from "../components/lib/slots.js";
 import { LocalSsdStorage } from "../components/local-ssd-storage.js";
 import { NodeExporterAlerts } from "../components/node-exporter-alerts.js";
 import { TenantIsolation } from "../components/tenant-isolation.js";
 import { WorkerScratch } from "../components/worker-scratch.js";
 import { buildCleanupConfig, buildContract, storageClassName } from "./contract.js";
 import { readSettings } from "./pulumi-config.js";
-import { localVolumes, objectStorageVolumeName } from "./volumes.js";
+import { directoriesOf, localVolumes, objectStorageVolumeName, slotsOfStack } from "./volumes.js";
 
 const { config, kubeconfig, catalogueAdminUrl } = readSettings();
 const {
@@ -25,7 +24,7 @@ const {
   credentialRotation,
   objectStorage: storage,
 } = config;
-const slots = slotsOf(config.nodes);
+const slots = slotsOfStack(config);
 const storageClass = storageClassName(config);
 
 // Providers by name, so that no cluster is ever taken from the shell's surroundings.
@@ -124,8 +123,11 @@ const sweep = new CleanupCronJob(
   { providers, dependsOn: ready },
 );
 
-const directories = [...new Set(config.nodes.map((node) => node.directory))];
-new NodeExporterAlerts("alerts", { environment, namespace: systemNamespace, directories }, inNamespaces);
+new NodeExporterAlerts(
+  "alerts",
+  { environment, namespace: systemNamespace, directories: directoriesOf(config) },
+  inNamespaces,
+);
 
 export const contract = buildContract(config);
 new Contract("contract", { contract }, { providers, dependsOn: [...ready, sweep] });

@@ -1,4 +1,5 @@
 import { OBJECT_STORAGE_CLAIM } from "../components/artifact-bucket.js";
+import { slotsOf, slotsOfPools } from "../components/lib/slots.js";
 import type { Slot } from "../components/lib/slots.js";
 import type { LocalVolume } from "../components/local-ssd-storage.js";
 import { slotVolumeName } from "../components/worker-scratch.js";
@@ -9,17 +10,36 @@ export function objectStorageVolumeName(config: StackConfig): string {
   return `${config.systemNamespace}-object-storage`;
 }
 
-/** Every local volume of the stack: a slot for each worker, and the object storage's where it is in the cluster. */
+/** The slots of the nodes or, where the storage decides on the node, of the pools. */
+export function slotsOfStack(config: StackConfig): Slot[] {
+  return [...slotsOf(config.nodes), ...slotsOfPools(config.pools)];
+}
+
+/** Directories on the nodes below which the slots are mounted. */
+export function directoriesOf({ storage, nodes }: StackConfig): string[] {
+  if (storage.mode === "cloud-instance-store") return [storage.directory];
+  return [...new Set(nodes.map((node) => node.directory))];
+}
+
+/** Every declared local volume: a slot for each worker of a declared node, and the object storage's where it lies on one. */
 export function localVolumes(config: StackConfig, slots: readonly Slot[]): LocalVolume[] {
   const { namespace, systemNamespace, slotSize, objectStorage } = config;
-  const workers = slots.map((slot) => ({
-    name: slotVolumeName(namespace, slot),
-    node: slot.node,
-    path: slot.path,
-    bytes: slotSize,
-    claim: { namespace, name: slot.claim },
-  }));
-  if (objectStorage.backend === "none") return workers;
+  const workers = slots.flatMap((slot) =>
+    slot.node === null || slot.path === null
+      ? []
+      : [
+          {
+            name: slotVolumeName(namespace, slot),
+            node: slot.node,
+            path: slot.path,
+            bytes: slotSize,
+            claim: { namespace, name: slot.claim },
+          },
+        ],
+  );
+  if (objectStorage.backend !== "minio" || objectStorage.node === null || objectStorage.path === null) {
+    return workers;
+  }
   const objects = {
     name: objectStorageVolumeName(config),
     node: objectStorage.node,

@@ -40,25 +40,25 @@ export interface CleanupCronJobsArgs {
  * what the worker made unreadable and needs no privilege. The volumes' affinity takes it to their node.
  */
 export function buildCleanupCronJobs(args: CleanupCronJobsArgs) {
-  const nodes = [...new Set(args.slots.map((slot) => slot.node))];
-  return nodes.map((node) =>
+  const groups = [...new Set(args.slots.map((slot) => slot.group))];
+  return groups.map((group) =>
     buildCronJob(
       args,
-      node,
-      args.slots.filter((slot) => slot.node === node),
+      group,
+      args.slots.filter((slot) => slot.group === group),
     ),
   );
 }
 
-/** The CronJob's name for a node. */
-export function cleanupCronJobName(node: string): string {
-  return cronJobName(`cleanup-${node}`);
+/** The CronJob's name for a group of slots that are on one node. */
+export function cleanupCronJobName(group: string): string {
+  return cronJobName(`cleanup-${group}`);
 }
 
-function buildCronJob(args: CleanupCronJobsArgs, node: string, slots: readonly Slot[]) {
+function buildCronJob(args: CleanupCronJobsArgs, group: string, slots: readonly Slot[]) {
   const podLabels = labels(args.environment, "cleanup");
   return {
-    metadata: { name: cleanupCronJobName(node), namespace: args.namespace, labels: podLabels },
+    metadata: { name: cleanupCronJobName(group), namespace: args.namespace, labels: podLabels },
     spec: {
       schedule: args.schedule,
       timeZone: args.timeZone,

@@ -41,7 +41,8 @@ const contractSchema = z.object({
     z.object({
       /** The volume's name, for example `node-0-slot-0`. */
       name,
-      node: name,
+      /** Null where the storage decides when the claim is first used; a pod learns it from its own node. */
+      node: name.nullable(),
       claim: name,
       runAsUser: z.int().min(1),
       capacityBytes: byteCountSchema,

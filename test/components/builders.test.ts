@@ -19,7 +19,7 @@ import {
   UPLOAD_GROUP,
   UPLOADER_USER,
 } from "../../components/lib/security-context.js";
-import { slotsOf } from "../../components/lib/slots.js";
+import { slotsOf, slotsOfPools } from "../../components/lib/slots.js";
 import { buildWorkerPod } from "../../components/lib/worker-pod.js";
 import { buildStorageClass, buildVolume } from "../../components/local-ssd-storage.js";
 import { buildCleanupRole } from "../../components/tenant-isolation.js";
@@ -44,7 +44,9 @@ describe("slots", () => {
     expect(slots).toEqual([
       {
         name: "node-a-example-slot-0",
+        group: "node-a.example",
         node: "node-a.example",
+        pool: null,
         indexOnNode: 0,
         path: "/mnt/a/slot-0",
         claim: "node-a-example-slot-0",
@@ -52,7 +54,9 @@ describe("slots", () => {
       },
       {
         name: "node-a-example-slot-1",
+        group: "node-a.example",
         node: "node-a.example",
+        pool: null,
         indexOnNode: 1,
         path: "/mnt/a/slot-1",
         claim: "node-a-example-slot-1",
@@ -60,7 +64,9 @@ describe("slots", () => {
       },
       {
         name: "node-b-slot-0",
+        group: "node-b",
         node: "node-b",
+        pool: null,
         indexOnNode: 0,
         path: "/mnt/b/slot-0",
         claim: "node-b-slot-0",
@@ -92,6 +98,33 @@ describe("slots", () => {
         expect(Math.max(...users)).toBeLessThan(65_536);
       }),
     );
+  });
+});
+
+describe("slots of a pool", () => {
+  const pool = { name: "i4i", id: 10, slots: 66, slotsPerNode: 4 };
+
+  it("are grouped by the node that their storage will choose, and follow the pool's id", () => {
+    const [first, fifth, last] = [0, 4, 65].map((index) => slotsOfPools([pool])[index]);
+    expect(first).toEqual({
+      name: "i4i-slot-0",
+      group: "i4i-0",
+      node: null,
+      pool: "i4i",
+      indexOnNode: 0,
+      path: null,
+      claim: "i4i-slot-0",
+      runAsUser: 21_320,
+    });
+    expect(fifth).toMatchObject({ group: "i4i-1", indexOnNode: 0, runAsUser: 21_324 });
+    // The third of the ids that 66 slots take.
+    expect(last).toMatchObject({ group: "i4i-16", indexOnNode: 1, runAsUser: 21_000 + 12 * 32 + 1 });
+  });
+
+  it("stay what they are when it grows", () => {
+    const grown = slotsOfPools([{ ...pool, slots: 80 }]);
+    expect(grown.slice(0, 66)).toEqual(slotsOfPools([pool]));
+    expect(grown).toHaveLength(80);
   });
 });
 

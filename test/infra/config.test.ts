@@ -19,7 +19,7 @@ function having(path: string, value: unknown): Record<string, unknown> {
 
 function problemsOf(raw: Record<string, unknown>) {
   try {
-    parseConfig("test", raw);
+    parseConfig("local", raw);
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
     throw error;
@@ -45,9 +45,13 @@ describe("a configuration", () => {
       context: "local",
       namespace: "video-jobs",
       systemNamespace: "video-storage",
-      nodes: [{ name: "node-0", id: 0, slots: 3, directory: "/mnt/video-jobs" }],
+      storage: { mode: "static", diskReserve: 10n * 2n ** 30n, preparation: null },
+      nodes: [{ name: "node-0", id: 0, slots: 3, directory: "/mnt/video-jobs", disk: null }],
+      pools: [],
       slotSize: 64n * 2n ** 20n,
       reserve: 4n * 2n ** 20n,
+      fillRate: 100n * 2n ** 10n,
+      jobsPerSlot: 16,
       tenants: ["acme", "globex"],
       heartbeat: 5,
       heartbeatTimeout: 20,
@@ -84,7 +88,10 @@ describe("a configuration", () => {
         unfinishedUploads: 86_400,
         unuploadedObjects: "keep",
       },
-      catalogue: { host: "10.231.0.2", port: 5432, database: "storage", tls: false },
+      staging: { maxLocal: 21_600 },
+      scan: null,
+      alerts: { nearlyFullPercent: 90, quotaWarningPercent: 80, quotaCriticalPercent: 90 },
+      catalogue: { host: "10.231.0.2", port: 5432, database: "storage", tls: false, ca: null },
       objectStorage: {
         backend: "minio",
         image: image("minio"),
@@ -92,6 +99,7 @@ describe("a configuration", () => {
         volumeSize: 2n ** 30n,
         node: "node-0",
         path: "/mnt/video-jobs/object-storage",
+        storageClass: null,
         bucket: "video-storage",
         region: "us-east-1",
       },
@@ -102,7 +110,7 @@ describe("a configuration", () => {
   });
 
   it("keeps finished jobs where nothing is said of them", () => {
-    expect(parseConfig("test", having("retention", undefined)).retention).toEqual({
+    expect(parseConfig("local", having("retention", undefined)).retention).toEqual({
       uploaded: 3600,
       completed: 604_800,
       failed: 259_200,
@@ -117,7 +125,7 @@ describe("a configuration", () => {
   });
 
   it("gives tenants times and floors of their own", () => {
-    const { retention, cleanup } = parseConfig("test", {
+    const { retention, cleanup } = parseConfig("local", {
       ...having("retention", {
         limits: { failed: { minimum: "1h", maximum: "7d" }, completedActions: ["keep"] },
         tenants: { acme: { failed: "2h", completedAction: "keep" } },
@@ -142,12 +150,12 @@ describe("a configuration", () => {
     [
       { limits: { failed: { minimum: "3h", maximum: "4h" } }, tenants: { acme: { failed: "2h" } } },
       "retention.tenants.acme.failed",
-      "from 10800s to 14400s",
+      "from 3h to 4h",
     ],
     [
       { limits: { failed: { minimum: "3h", maximum: "2h" } } },
       "retention.limits.failed.minimum",
-      "at most maximum (7200s)",
+      "at most maximum (2h)",
     ],
     [
       { limits: { completedActions: ["tier"] }, tenants: { acme: { completedAction: "delete" } } },
@@ -164,7 +172,7 @@ describe("a configuration", () => {
   it.each([
     ["nodes", undefined, "nodes", "a list of at least 1"],
     ["nodes", [], "nodes", "a list of at least 1"],
-    ["nodes", "[{", "nodes", "a list of at least 1"],
+    ["nodes", "[{", "nodes", "a list"],
     [
       "nodes",
       [{ name: "node-0", id: 0, slots: 0, directory: "/d" }],
@@ -211,7 +219,7 @@ describe("a configuration", () => {
     ["cleanup.checkPods", "maybe", "cleanup.checkPods", "true or false"],
     ["catalogue.port", 70_000, "catalogue.port", "a whole number from 1 to 65535"],
     ["catalogue.host", undefined, "catalogue.host", "a host name or address"],
-    ["objectStorage.backend", "gcs", "objectStorage.backend", "one of none, minio"],
+    ["objectStorage.backend", "gcs", "objectStorage.backend", "one of none, minio, aws, s3"],
     ["objectStorage.image", undefined, "objectStorage.image", "an image by digest"],
     ["objectStorage.bucket", "No", "objectStorage.bucket", "a bucket name"],
     ["workerEgress", ["300.0.0.0/8"], "workerEgress[0]", "a CIDR"],
@@ -264,7 +272,7 @@ describe("a configuration", () => {
       {
         key: "nodes",
         value: 5,
-        allowed: "an id of its own for each node, also of those that are gone: files keep their users",
+        allowed: "an id that node node-0 has not: one for each node, also of those that are gone",
       },
     ]);
   });
@@ -275,6 +283,7 @@ describe("a configuration", () => {
       slotSize: "big",
       tenants: undefined,
       cleanup: { image: "x", migrationsImage: image("m") },
+      catalogue: { host: "db" },
     };
     expect(() => parseConfig("dev", raw)).toThrow(
       new ConfigError("dev", [
@@ -333,6 +342,8 @@ describe("a stack's configuration", () => {
       reserve: "256Mi",
       heartbeat: "30s",
       heartbeatTimeout: "5m",
+      fillRate: "50Mi",
+      jobsPerSlot: 1,
       workerEgress: [],
       credentialRotation: 1,
       protectData: true,

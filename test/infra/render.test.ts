@@ -316,6 +316,7 @@ describe("rendering again", () => {
   it("without object storage declares none of it", async () => {
     const config = {
       ...LOCAL_CONFIGURATION,
+      fillRate: "1Ki",
       objectStorage: { backend: "none" },
       retention: { completedAction: "keep" },
     };
