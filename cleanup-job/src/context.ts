@@ -16,6 +16,8 @@ export interface SweepContext {
   /** Undefined when pods are not asked about. */
   readonly pods: PodSource | undefined;
   readonly store: ObjectStorage | undefined;
+  /** Why jobs go before their time; undefined while the volume has room. */
+  readonly pressure?: string;
   /** Who the audit says it was. */
   readonly actor: string;
   readonly report: Reporter;

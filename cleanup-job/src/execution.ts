@@ -81,7 +81,7 @@ async function executeLocked(
   const job = await findJob(catalogue, jobId);
   const look = (current: CataloguedJob | undefined): Promise<Decision> => {
     const facts = { jobId, record: read.facts, catalogue: current && catalogueFacts(current), leaseHeld };
-    return decideAsking(facts, current, context);
+    return decideAsking({ ...facts, pressure: context.pressure }, current, context);
   };
   const decision = misplaced(job, volume) ?? (await look(job));
   const fields = { job: jobId, tenant: job?.tenantId, code: decision.code, reason: decision.reason };

@@ -9,11 +9,15 @@ import type { Directory } from "./deletion/handles.js";
 import { openTrash } from "./deletion/trash.js";
 import { execute, guarded } from "./execution.js";
 import type { Effect } from "./execution.js";
+import { catalogueFacts } from "./inspection.js";
+import { decide } from "./plan.js";
 import type { Decision } from "./plan.js";
+import { relieve, spaceOf } from "./pressure.js";
+import type { Relief, Space } from "./pressure.js";
 import { recover } from "./recovery.js";
 import { look, survey } from "./survey.js";
 import type { Decided, Surveyed } from "./survey.js";
-import { hasEntry, usageOf } from "./volume.js";
+import { hasEntry } from "./volume.js";
 
 /** What a sweep came to; metrics are made of this. */
 export interface SweepSummary extends Omit<SweepResult, "result"> {
@@ -21,6 +25,11 @@ export interface SweepSummary extends Omit<SweepResult, "result"> {
   readonly abandoned: number;
   /** Looked at and left for people. */
   readonly reported: number;
+  /** Of those deleted and tiered, how many went before their time because the volume was full. */
+  readonly evicted: number;
+  readonly usageInodes: number;
+  /** 0 where the filesystem has no limit. */
+  readonly capacityInodes: number;
   /** How many jobs were left alone, by the decision's code. */
   readonly keptBecause: Readonly<Record<string, number>>;
 }
@@ -40,16 +49,25 @@ export async function sweep(context: SweepContext): Promise<SweepSummary> {
   try {
     if (!tryLockExclusive(trash.fd)) {
       report({ event: "skipped", level: "warning", reason: "another sweep of this volume is running" });
-      return summaryOf(new Counts(), { usageBytes: 0, capacityBytes: 0 }, "skipped");
+      return summaryOf(new Counts(), await spaceOf(root), "skipped");
     }
     const id = await beginSweep(catalogue, volume, actor);
     const counts = new Counts();
     const recovered = await recover(context, trash);
     for (const effect of recovered.values()) counts.effect(effect);
     await carryOut(context, trash, survey(context), recovered, counts);
+    const relief = await relieve(context, {
+      async evict({ jobId }, pressure) {
+        const effect = await guarded(context, jobId, () => execute({ ...context, pressure }, trash, jobId));
+        counts.effect(effect);
+        return effect;
+      },
+    });
+    counts.evicted = relief.evicted;
+    if (!relief.relieved) warnOfPressure(context, relief);
     const summary = summaryOf(
       counts,
-      await usageOf(root),
+      await spaceOf(root),
       context.stop.aborted ? "interrupted" : counts.failed > 0 ? "partial" : "ok",
     );
     const { result } = summary;
@@ -62,6 +80,12 @@ export async function sweep(context: SweepContext): Promise<SweepSummary> {
   } finally {
     await trash.close();
   }
+}
+
+/** Everything that may go is gone, and the volume is still too full: somebody has to look. */
+function warnOfPressure({ report, volume, stop }: SweepContext, { pressure, evicted }: Relief): void {
+  if (stop.aborted) return;
+  report({ event: "attention", level: "warning", code: "still-full", volume, evicted, reason: pressure });
 }
 
 /** Decides about each of the jobs and does it, a few at a time. Those in `dealtWith` are left out. */
@@ -110,9 +134,33 @@ export async function dryRun(context: SweepContext): Promise<SweepSummary> {
     const decided = surveyed.decision ? surveyed : await look(context, surveyed, { replay: false });
     await wouldDo(context, decided as Decided, counts);
   }
-  const summary = summaryOf(counts, await usageOf(context.root), "ok");
+  await wouldEvict(context, counts);
+  const summary = summaryOf(counts, await spaceOf(context.root), "ok");
   context.report({ event: "would-sweep", volume: context.volume, ...summary });
   return summary;
+}
+
+/** As if what is due were gone already; what a job frees is taken from its row. */
+async function wouldEvict(context: SweepContext, counts: Counts): Promise<void> {
+  const space = await spaceOf(context.root);
+  const bytes = { ...space.bytes, used: Math.max(0, space.bytes.used - counts.freedBytes) };
+  const { evicted } = await relieve(context, {
+    measure: async () => ({ ...space, bytes }),
+    async evict(job, pressure) {
+      const look = { readable: true, tenantId: job.tenantId, state: job.state } as const;
+      const facts = { jobId: job.jobId, record: look, catalogue: catalogueFacts(job), pressure };
+      const decision = decide(
+        { ...facts, leaseHeld: await leaseHeld(context, job.jobId), pod: undefined },
+        context.rules,
+      );
+      const { action, code, reason, state } = decision;
+      context.report({ event: "would", job: job.jobId, tenant: job.tenantId, state, action, code, reason });
+      const effect: Effect = { done: action, bytes: job.bytes ?? 0, files: 0 };
+      if (action === "delete" || action === "tier") counts.effect(effect);
+      return effect;
+    },
+  });
+  counts.evicted = evicted;
 }
 
 async function wouldDo(
@@ -159,6 +207,7 @@ class Counts {
   tiered = 0;
   abandoned = 0;
   kept = 0;
+  evicted = 0;
   reported = 0;
   failed = 0;
   freedBytes = 0;
@@ -181,11 +230,11 @@ class Counts {
   }
 }
 
-function summaryOf(
-  counts: Counts,
-  usage: { usageBytes: number; capacityBytes: number },
-  result: SweepSummary["result"],
-): SweepSummary {
-  const { deleted, tiered, abandoned, kept, reported, failed, freedBytes, keptBecause } = counts;
-  return { result, deleted, tiered, abandoned, kept, reported, failed, freedBytes, keptBecause, ...usage };
+function summaryOf(counts: Counts, { bytes, inodes }: Space, result: SweepSummary["result"]): SweepSummary {
+  const { deleted, tiered, evicted, abandoned, kept, reported, failed, freedBytes, keptBecause } = counts;
+  return {
+    ...{ result, deleted, tiered, evicted, abandoned, kept, reported, failed, freedBytes, keptBecause },
+    ...{ usageBytes: bytes.used, capacityBytes: bytes.capacity },
+    ...{ usageInodes: inodes.used, capacityInodes: inodes.capacity },
+  };
 }

@@ -1,4 +1,4 @@
-import { lstat, opendir, statfs } from "node:fs/promises";
+import { lstat, opendir } from "node:fs/promises";
 import { isJobId } from "@video-storage/contract/identity";
 import type { JobId } from "@video-storage/contract/identity";
 import { TRASH_DIRECTORY } from "@video-storage/contract/layout";
@@ -30,11 +30,4 @@ export async function hasEntry(directory: Directory, jobId: JobId): Promise<bool
       throw error;
     },
   );
-}
-
-/** Bytes in use and in all, as an unprivileged writer sees them. */
-export async function usageOf(root: Directory): Promise<{ usageBytes: number; capacityBytes: number }> {
-  const { blocks, bfree, bavail, bsize } = await statfs(`/proc/self/fd/${root.fd}`);
-  const used = blocks - bfree;
-  return { usageBytes: used * bsize, capacityBytes: (used + bavail) * bsize };
 }
