@@ -19,6 +19,9 @@ const PACKAGES = [
   "busybox-static",
   "prometheus",
   "prometheus-node-exporter",
+  "cryptsetup-bin",
+  "fdisk",
+  "xfsprogs",
 ] as const;
 
 /** Where the distribution's programs are found, and what the dynamic linker needs for them. */
