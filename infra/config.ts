@@ -71,6 +71,8 @@ export function parseConfig(environment: string, raw: Readonly<Record<string, un
 }
 
 function shown(value: unknown): string {
-  const json = JSON.stringify(value) ?? String(value);
+  const json =
+    JSON.stringify(value, (_key, entry: unknown) => (typeof entry === "bigint" ? `${entry}` : entry)) ??
+    String(value);
   return json.length > 80 ? `${json.slice(0, 80)}…` : json;
 }

@@ -63,12 +63,12 @@ const placesOfTheMode: CrossCheck = ({ storage, nodes, pools }) => {
   const [given, surplus] = isStatic ? [nodes, pools] : [pools, nodes];
   return [
     given !== undefined &&
-      unless(given.length > 0, used!, given, `a list of at least 1, as storage.mode is ${storage.mode}`),
+      unless(given.length > 0, used!, [], `a list of at least 1, as storage.mode is ${storage.mode}`),
     surplus !== undefined &&
       unless(
         surplus.length === 0,
         unused!,
-        surplus,
+        surplus.map((place) => place?.name),
         `none, as storage.mode is ${storage.mode}; it uses ${used}`,
       ),
   ];
