@@ -1,8 +1,8 @@
-import type { JobIdentity } from "@video-storage/contract/identity";
+import type { JobId, JobIdentity } from "@video-storage/contract/identity";
 import type { JobRecord } from "@video-storage/contract/job-record";
 import { isFinished } from "@video-storage/contract/states";
 import type { JobState } from "@video-storage/contract/states";
-import type { Queryable } from "./connection.js";
+import type { Catalogue, Queryable } from "./connection.js";
 
 /**
  * Tells the catalogue what a record says. Safe to repeat: a revision that it already has, or an older one,
@@ -74,16 +74,69 @@ export async function markUploaded(
   return found.length > 0 ? false : undefined;
 }
 
+export interface JobStatus {
+  readonly state: JobState;
+  readonly location: "local" | "object" | "none";
+  readonly volume: string;
+  /** The job that goes on with this one, where it was handed over. */
+  readonly continuedBy: JobId | null;
+}
+
 /** The job's state and where its files are, if the caller may see it. */
 export async function jobStatus(
   catalogue: Queryable,
   { tenantId, jobId }: JobIdentity,
-): Promise<{ state: JobState; location: "local" | "object" | "none" } | undefined> {
-  const [row] = await catalogue.query<{ state: JobState; location: "local" | "object" | "none" }>(
-    `SELECT state, location FROM storage.jobs WHERE tenant_id = $1 AND job_id = $2`,
+): Promise<JobStatus | undefined> {
+  const [row] = await catalogue.query<JobStatus & Record<string, unknown>>(
+    `SELECT state, location, volume, continued_by AS "continuedBy" FROM storage.jobs
+     WHERE tenant_id = $1 AND job_id = $2`,
     [tenantId, jobId],
   );
   return row;
+}
+
+/**
+ * Registers a new job as the one that goes on with a job that was handed over. False, and nothing is registered, when
+ * that isn't handed over or another job, which has neither failed nor been abandoned, goes on with it already.
+ */
+export async function registerSuccessor(
+  catalogue: Catalogue,
+  record: JobRecord,
+  predecessor: JobIdentity,
+): Promise<boolean> {
+  class Taken extends Error {}
+  try {
+    await catalogue.transaction(async (connection) => {
+      if ((await reportJob(connection, record)) !== "registered") throw new Taken();
+      // Of two at once the second waits for the first, and then sees that it isn't free any more.
+      const claimed = await connection.query(
+        `UPDATE storage.jobs SET continued_by = $3
+         WHERE tenant_id = $1 AND job_id = $2 AND state = 'handed-over' AND (continued_by IS NULL OR EXISTS (
+           SELECT FROM storage.jobs s
+           WHERE s.tenant_id = $1 AND s.job_id = jobs.continued_by AND s.state IN ('failed', 'abandoned')))
+         RETURNING 1`,
+        [predecessor.tenantId, predecessor.jobId, record.jobId],
+      );
+      if (claimed.length === 0) throw new Taken();
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof Taken) return false;
+    throw error;
+  }
+}
+
+/** Completed to quarantined, for the uploader's login. False when it wasn't completed. */
+export async function markQuarantined(
+  catalogue: Queryable,
+  { tenantId, jobId }: JobIdentity,
+): Promise<boolean> {
+  const changed = await catalogue.query(
+    `UPDATE storage.jobs SET state = 'quarantined'
+     WHERE tenant_id = $1 AND job_id = $2 AND state = 'completed' RETURNING 1`,
+    [tenantId, jobId],
+  );
+  return changed.length > 0;
 }
 
 export interface StoredObject {

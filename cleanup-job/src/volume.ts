@@ -1,14 +1,14 @@
 import { lstat, opendir } from "node:fs/promises";
 import { isJobId } from "@video-storage/contract/identity";
 import type { JobId } from "@video-storage/contract/identity";
-import { TRASH_DIRECTORY } from "@video-storage/contract/layout";
+import { ADMISSION_DIRECTORY, TRASH_DIRECTORY } from "@video-storage/contract/layout";
 import { childPath, shownName } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
 
 /** A name directly below a volume's root: a job's, or one that is no job's, as people may read it. */
 export type VolumeEntry = { readonly jobId: JobId } | { readonly jobId: undefined; readonly foreign: string };
 
-const EXPECTED = new Set([TRASH_DIRECTORY, "lost+found"]);
+const EXPECTED = new Set([TRASH_DIRECTORY, ADMISSION_DIRECTORY, "lost+found"]);
 
 /** Streams what lies on the volume, a few hundred names to a system call; the trash and `lost+found` are left out. */
 export async function* entriesOf(root: Directory): AsyncGenerator<VolumeEntry, void, undefined> {

@@ -21,6 +21,15 @@ export const TEMPORARY_SUFFIX = ".partial";
  */
 export const TRASH_DIRECTORY = ".trash";
 
+/**
+ * The workers' own directory at the root of a volume: a file for each active job, locked by whoever holds its lease,
+ * by which jobs are counted and room is promised. No job id can equal it.
+ */
+export const ADMISSION_DIRECTORY = ".admission";
+
+/** Ends the name of a file that its worker, when it was drained, had only a beginning of. */
+export const PART_SUFFIX = ".part";
+
 /** A job's directory on the volume mounted at `root`. */
 export function jobDirectory(root: string, jobId: JobId): string {
   return `${root}/${jobId}`;

@@ -32,7 +32,7 @@ import {
   openStorage,
 } from "@video-storage/worker";
 import type { Job, Storage } from "@video-storage/worker";
-import { requireRoom } from "@video-storage/worker/admission";
+import { requireAdmission } from "@video-storage/worker/admission";
 import { tryLockExclusive } from "@video-storage/worker/directory-lock";
 import { jobRecord } from "../support/documents.js";
 import { startPostgres } from "../support/postgres.js";
@@ -94,7 +94,7 @@ describe("creating a job", () => {
       attributes: { title: "a film", token: "abc" },
     });
     expect(job.directory).toBe(path.join(surroundings.root, job.identity.jobId));
-    expect(await fs.readdir(surroundings.root)).toEqual([job.identity.jobId]);
+    expect((await fs.readdir(surroundings.root)).sort()).toEqual([".admission", job.identity.jobId]);
     expect((await fs.readdir(job.directory)).sort()).toEqual(["logs", "metadata.json"]);
     expect(await onDisk(job)).toMatchObject({
       ...{ version: 1, tenantId: "acme", jobId: job.identity.jobId, state: "active", revision: 1, files: {} },
@@ -132,7 +132,7 @@ describe("creating a job", () => {
     expect((await storage.createJob({ jobId })).identity).toEqual({ tenantId: "acme", jobId });
     await expect(storage.createJob({ jobId })).rejects.toThrow(JobExistsError);
     await expect(storage.createJob({ jobId: "../up" })).rejects.toThrow(InvalidIdentityError);
-    expect(await fs.readdir(surroundings.root)).toEqual([jobId]);
+    expect((await fs.readdir(surroundings.root)).sort()).toEqual([".admission", jobId]);
   });
 
   it("takes no id that the catalogue has had, on whichever volume, and does that job no harm", async () => {
@@ -149,16 +149,23 @@ describe("creating a job", () => {
       revision: 1,
       volume: "elsewhere",
     });
-    expect(await fs.readdir(surroundings.root)).toEqual([]);
+    expect(await fs.readdir(surroundings.root)).toEqual([".admission"]);
+    expect(await fs.readdir(path.join(surroundings.root, ".admission"))).toEqual([]);
   });
 
   it("is refused, with the numbers, when there is no room", async () => {
     await expect(storage.createJob({ expectedBytes: 2 ** 50 })).rejects.toThrow(AdmissionRefusedError);
     await expect(storage.createJob({ expectedBytes: -1 })).rejects.toThrow(RangeError);
-    expect(await fs.readdir(surroundings.root)).toEqual([]);
-    expect(() => requireRoom(60n, 40n, 100n)).not.toThrow();
-    expect(() => requireRoom(61n, 40n, 100n)).toThrow(
-      /needs 61 bytes and 40 must stay free, but the volume has 100/,
+    expect(await fs.readdir(surroundings.root)).toEqual([".admission"]);
+    expect(await fs.readdir(path.join(surroundings.root, ".admission"))).toEqual([]);
+    const load = { availableBytes: 130n, promisedBytes: 30n, activeJobs: 1 };
+    const request = { expectedBytes: 60, reserveBytes: 40, maximumJobs: 2 };
+    expect(() => requireAdmission(request, load)).not.toThrow();
+    expect(() => requireAdmission({ ...request, expectedBytes: 61 }, load)).toThrow(
+      /needs 61 bytes and 40 must stay free, but the volume has 130, of which active jobs were promised 30/,
+    );
+    expect(() => requireAdmission({ ...request, maximumJobs: 1 }, load)).toThrow(
+      /1 jobs are active on the volume, and the stack allows 1/,
     );
   });
 

@@ -6,21 +6,26 @@ export class StorageConfigurationError extends Error {
   override readonly name = "StorageConfigurationError";
 }
 
-/** The volume hasn't room for the job: try another worker, or wait for the sweep. Nothing was created. */
+/** Why a job isn't begun on a volume. */
+export type RefusalReason = "space" | "concurrency" | "busy";
+
+/**
+ * The job isn't begun here; nothing of it was created. By `reason`: `space`, the volume lacks the room: give it to a
+ * worker with more, or try again after the next sweep; `concurrency`, as many jobs are active as the stack allows:
+ * try again when one has ended; `busy`, others kept being admitted for {@link ADMISSION_WAIT_SECONDS}: try again.
+ */
 export class AdmissionRefusedError extends Error {
   override readonly name = "AdmissionRefusedError";
-  readonly reason = "space";
   constructor(
-    readonly neededBytes: bigint,
-    readonly reserveBytes: bigint,
-    readonly availableBytes: bigint,
+    readonly reason: RefusalReason,
+    message: string,
   ) {
-    super(
-      `the job needs ${neededBytes} bytes and ${reserveBytes} must stay free, but the volume has ${availableBytes}: ` +
-        `give the job to a worker with more room, or try again after the next sweep`,
-    );
+    super(message);
   }
 }
+
+/** How long a job waits for others that are being admitted to the same volume. */
+export const ADMISSION_WAIT_SECONDS = 30;
 
 /** The volume became full while something was written: what was half-written is removed again. */
 export class VolumeFullError extends Error {
@@ -47,6 +52,11 @@ export class WrongTenantError extends Error {
   }
 }
 
+/** An active job is written to by the processes of the pod that began it, and by no other's. */
+export class WrongWorkerError extends Error {
+  override readonly name = "WrongWorkerError";
+}
+
 /** The job's state doesn't allow what was asked. */
 export class JobStateError extends Error {
   override readonly name = "JobStateError";
@@ -62,6 +72,42 @@ export class JobStateError extends Error {
 /** A job can't be completed while files are still being written to it: await them first. */
 export class WritesInProgressError extends Error {
   override readonly name = "WritesInProgressError";
+}
+
+/**
+ * The worker is being drained: the file wasn't finished. What there was of it is kept, and handed over, as
+ * `{name}.part`.
+ */
+export class DrainedError extends Error {
+  override readonly name = "DrainedError";
+}
+
+/** A scanner found something. The job is quarantined: it isn't staged or uploaded, and the sweep removes it. */
+export class InfectedFileError extends Error {
+  override readonly name = "InfectedFileError";
+  constructor(
+    readonly jobId: JobId,
+    readonly file: string,
+    readonly signature: string,
+  ) {
+    super(
+      `file ${file} of job ${jobId} is infected (${signature}): the job is quarantined and goes nowhere; ` +
+        `the sweep deletes it as a failed one`,
+    );
+  }
+}
+
+/**
+ * The scanner couldn't decide about a file (too large, too slow, not understood), and the stack refuses such files:
+ * it stays where it is. Raise the contract's scan limits together with clamd's, or set whenUndecided to "allow".
+ */
+export class ScanUndecidedError extends Error {
+  override readonly name = "ScanUndecidedError";
+}
+
+/** The scanner can't be reached, or gave no answer: nothing leaves the volume until it does. Try again later. */
+export class ScannerUnavailableError extends Error {
+  override readonly name = "ScannerUnavailableError";
 }
 
 /** The bytes are not those that were announced or recorded. */

@@ -10,6 +10,7 @@ import type { StoredObject } from "@video-storage/catalogue/jobs";
 import type { FileRecord } from "@video-storage/contract/job-record";
 import type { ObjectStorageSettingsInput } from "@video-storage/contract/schemas";
 import { ContentMismatchError, ObjectStorageError } from "./errors.js";
+import { putStream } from "./object-stream.js";
 import {
   PartBuffers,
   checksumOf,
@@ -53,6 +54,19 @@ export interface ObjectStorage {
   ): Promise<StoredObject>;
   /** The same for content that is in memory. */
   putBytes(objectKey: string, content: Buffer, signal?: AbortSignal): Promise<StoredObject>;
+  /**
+   * As {@link putFile}, from bytes that are nowhere else and whose number isn't known: two parts are held in memory.
+   * `beforeVisible` is asked when all bytes have arrived and the object doesn't exist yet: what it throws ends it.
+   */
+  putStream(
+    objectKey: string,
+    chunks: AsyncIterable<Uint8Array>,
+    options?: {
+      /** Where it is known: more than 10,000 times 16 MiB need larger parts. */
+      readonly expectedBytes?: number;
+      readonly beforeVisible?: (content: FileRecord) => Promise<void>;
+    },
+  ): Promise<StoredObject>;
   /** The object's bytes, or a range of them. They aren't compared with anything here. */
   open(objectKey: string, range?: { readonly offset: number; readonly bytes: number }): Promise<Readable>;
   close(): void;
@@ -261,6 +275,27 @@ export function connectObjectStorage(
       await requireSame(objectKey, found, expected, checksum, signal);
       return { bucket, objectKey, ...expected };
     },
+    async putStream(objectKey, chunks, { expectedBytes = 0, beforeVisible } = {}) {
+      const target = { Bucket: bucket, Key: objectKey };
+      const written = await putStream(
+        client,
+        target,
+        chunks,
+        partBytesOf(expectedBytes, uploads),
+        beforeVisible,
+      ).catch((error: unknown) => {
+        // What the source or the caller threw is theirs.
+        throw isOfTheServer(error) ? wrapped(error, "write", bucket, objectKey) : error;
+      });
+      const found = await head(objectKey, NEVER_ABORTED);
+      if (!found) {
+        throw new ObjectStorageError(
+          `object ${objectKey} in bucket ${bucket} is not there after it was written`,
+        );
+      }
+      await requireSame(objectKey, found, written.content, written.checksum, NEVER_ABORTED);
+      return { bucket, objectKey, ...written.content };
+    },
     async open(objectKey, range) {
       const Range = range && `bytes=${range.offset}-${range.offset + range.bytes - 1}`;
       // No range names nothing.
@@ -276,6 +311,12 @@ export function connectObjectStorage(
     },
     close: () => client.destroy(),
   };
+}
+
+function isOfTheServer(error: unknown): boolean {
+  const { name, code } = error as { name?: string; code?: string };
+  if (statusOf(error) !== undefined || name === "TimeoutError") return true;
+  return /^E(CONN|PIPE|HOST|NET|TIMEDOUT|AI_)/.test(code ?? "");
 }
 
 function statusOf(error: unknown): number | undefined {

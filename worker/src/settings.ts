@@ -34,6 +34,11 @@ export interface OpenStorageOptions {
    * repeated. Default: nobody.
    */
   readonly onCatalogueError?: (error: unknown) => void;
+  /**
+   * Told when a job that runs for long couldn't be copied to object storage by itself; it will be tried again. Default:
+   * nobody.
+   */
+  readonly onStagingError?: (error: unknown) => void;
   /** Default: the process's. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
@@ -46,6 +51,7 @@ export interface StorageSettings {
   readonly catalogueCredentials: string;
   readonly objectStorageCredentials: string;
   readonly onCatalogueError: (error: unknown) => void;
+  readonly onStagingError: (error: unknown) => void;
 }
 
 /** Throws {@link StorageConfigurationError} or an error of the contract's. */
@@ -84,6 +90,7 @@ export async function resolveSettings(options: OpenStorageOptions): Promise<Stor
     catalogueCredentials: options.catalogueCredentials ?? CATALOGUE_CREDENTIALS_DIRECTORY,
     objectStorageCredentials: options.objectStorageCredentials ?? OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
     onCatalogueError: options.onCatalogueError ?? (() => undefined),
+    onStagingError: options.onStagingError ?? (() => undefined),
   };
 }
 

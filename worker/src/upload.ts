@@ -1,13 +1,18 @@
 import { createHash } from "node:crypto";
 import fsSync from "node:fs";
 import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Catalogue } from "@video-storage/catalogue/connection";
-import { jobStatus, objectsOf, touch } from "@video-storage/catalogue/jobs";
+import { jobStatus, markQuarantined, objectsOf, touch } from "@video-storage/catalogue/jobs";
+import { ownCleanScan } from "@video-storage/catalogue/scans";
 import type { JobIdentity } from "@video-storage/contract/identity";
-import { InvalidRecordError, MAXIMUM_RECORD_BYTES, parseJobRecord } from "@video-storage/contract/job-record";
+import { InvalidRecordError } from "@video-storage/contract/job-record";
 import type { FileRecord, JobRecord } from "@video-storage/contract/job-record";
-import { METADATA_FILE, jobDirectory, jobPrefix } from "@video-storage/contract/layout";
+import { LOGS_DIRECTORY, METADATA_FILE, jobDirectory, jobPrefix } from "@video-storage/contract/layout";
+import type { ScanSettings } from "@video-storage/contract/schemas";
 import { reconcile } from "@video-storage/contract/states";
+import { beginScan } from "./antivirus.js";
+import type { Verdict } from "./antivirus.js";
 import { DirectoryLockedError, lockShared } from "./directory-lock.js";
 import {
   ContentMismatchError,
@@ -16,7 +21,9 @@ import {
   WrongTenantError,
   errorCode,
 } from "./errors.js";
+import { readRecord } from "./job-directory.js";
 import { openJobFile } from "./job-files.js";
+import { requireHarmless, tellCatalogue } from "./leaving-gate.js";
 import { openDirectory } from "./new-directory.js";
 import type { ObjectStorage } from "./object-storage.js";
 
@@ -39,7 +46,13 @@ interface Source {
   readonly root: string;
   readonly catalogue: Catalogue;
   readonly objectStorage: () => Promise<ObjectStorage>;
+  /** Null where the stack has no scanner. */
+  readonly scan: ScanSettings | null;
+  readonly onCatalogueError: (error: unknown) => void;
 }
+
+/** How long a scan of the same content is good: signatures are new about once a day. */
+const SCAN_VALID_SECONDS = 86_400;
 
 export async function openUploadView(source: Source, identity: JobIdentity): Promise<UploadView> {
   const { tenantId, jobId } = identity;
@@ -54,8 +67,9 @@ export async function openUploadView(source: Source, identity: JobIdentity): Pro
       throw new JobStateError(jobId, state, "only a completed job is uploaded");
     }
     const view = local
-      ? localView(identity, local)
+      ? localView(identity, local, source.objectStorage)
       : await objectView(identity, source.catalogue, await source.objectStorage());
+    if (source.scan && state === "completed") await requireScanned(source, source.scan, view);
     // For eviction by last access; an upload doesn't fail for it.
     await touch(source.catalogue, identity).catch(() => undefined);
     return view;
@@ -65,17 +79,51 @@ export async function openUploadView(source: Source, identity: JobIdentity): Pro
   }
 }
 
-interface LocalJob {
+export interface LocalJob {
   /** Open and locked: the sweep leaves the job while it is. */
   readonly directory: number;
   readonly record: JobRecord;
 }
 
-async function openLocal(root: string, { tenantId, jobId }: JobIdentity): Promise<LocalJob | undefined> {
+/** The uploader's own scan: what a tenant's worker says of its files is no word for whoever carries them on. */
+async function requireScanned(source: Source, scan: ScanSettings, view: UploadView): Promise<void> {
+  const { catalogue } = source;
+  const { identity } = view;
+  for (const [name, expected] of Object.entries(view.files)) {
+    if (name === METADATA_FILE || name.startsWith(`${LOGS_DIRECTORY}/`)) continue;
+    if (await ownCleanScan(catalogue, identity, expected.sha256, SCAN_VALID_SECONDS)) continue;
+    const verdict = await scanContent(scan, view, name);
+    await tellCatalogue(catalogue, identity, name, expected, verdict);
+    if (verdict.verdict === "infected") await markQuarantined(catalogue, identity);
+    requireHarmless(identity, name, verdict, scan);
+  }
+}
+
+async function scanContent(scan: ScanSettings, view: UploadView, name: string): Promise<Verdict> {
+  const { bytes } = view.files[name]!;
+  if (bytes > scan.maxBytes) {
+    return {
+      verdict: "undecided",
+      detail: `it has ${bytes} bytes, and ${scan.maxBytes} are scanned at most`,
+    };
+  }
+  const scanning = beginScan(scan);
+  try {
+    for await (const chunk of await view.open(name)) await scanning.send(Buffer.from(chunk as Buffer));
+    return await scanning.verdict();
+  } finally {
+    scanning.abort();
+  }
+}
+
+export async function openLocal(
+  root: string,
+  { tenantId, jobId }: JobIdentity,
+): Promise<LocalJob | undefined> {
   const directory = openIfThere(jobDirectory(root, jobId));
   if (directory === undefined) return undefined;
   try {
-    lockShared(directory);
+    await lockBriefly(directory);
     // Between open and lock the sweep may have moved it to its trash.
     const named = fsSync.statSync(jobDirectory(root, jobId), { throwIfNoEntry: false });
     if (named?.ino !== fsSync.fstatSync(directory).ino)
@@ -93,6 +141,18 @@ async function openLocal(root: string, { tenantId, jobId }: JobIdentity): Promis
   }
 }
 
+/** Another worker that looks whether a job lives holds its lock for a moment; a sweep that removes it, for longer. */
+async function lockBriefly(directory: number): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return lockShared(directory);
+    } catch (error) {
+      if (!(error instanceof DirectoryLockedError) || attempt === 5) throw error;
+      await sleep(10 * attempt);
+    }
+  }
+}
+
 function openIfThere(directory: string): number | undefined {
   try {
     return openDirectory(directory);
@@ -102,18 +162,12 @@ function openIfThere(directory: string): number | undefined {
   }
 }
 
-async function readRecord(directory: number): Promise<JobRecord> {
-  const file = await openJobFile(directory, METADATA_FILE);
-  try {
-    const { size } = await file.stat();
-    if (size > MAXIMUM_RECORD_BYTES) throw new InvalidRecordError(`the job record has ${size} bytes`);
-    return parseJobRecord(await file.readFile("utf8"));
-  } finally {
-    await file.close();
-  }
-}
-
-function localView(identity: JobIdentity, { directory, record }: LocalJob): UploadView {
+function localView(
+  identity: JobIdentity,
+  { directory, record }: LocalJob,
+  objectStorage: () => Promise<ObjectStorage>,
+): UploadView {
+  const prefix = jobPrefix(identity.tenantId, identity.jobId);
   let open = true;
   return {
     identity,
@@ -122,6 +176,10 @@ function localView(identity: JobIdentity, { directory, record }: LocalJob): Uplo
     async open(name) {
       const expected = fileOf(record.files, name, identity);
       if (!open) throw new Error(`the view of job ${identity.jobId} was closed`);
+      // The volume had no room for it.
+      if (expected.location === "object") {
+        return checked(name, await (await objectStorage()).open(`${prefix}${name}`), expected);
+      }
       const file = await openJobFile(directory, name);
       const { size } = await file.stat();
       if (size !== expected.bytes) {
@@ -137,7 +195,7 @@ function localView(identity: JobIdentity, { directory, record }: LocalJob): Uplo
   };
 }
 
-async function objectView(
+export async function objectView(
   identity: JobIdentity,
   catalogue: Catalogue,
   objectStorage: ObjectStorage,
