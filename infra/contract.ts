@@ -44,6 +44,8 @@ export function buildContract(config: StackConfig): StackContract {
       claim,
       runAsUser,
       capacityBytes: Number(config.slotSize),
+      tenant: null,
+      subPath: null,
     })),
     tenants: config.tenants.map((id) => ({
       id,
@@ -56,6 +58,8 @@ export function buildContract(config: StackConfig): StackContract {
       objectStorageSecret: objectStorageSecret("uploader"),
     },
     worker: { serviceAccount: "worker" },
+    userNamespaces: false,
+    tolerations: [],
     catalogue: catalogueAddress(config),
     objectStorage,
     retention: retentionSeconds(config),

@@ -140,6 +140,8 @@ export const {
   slotsPerNode,
   uploader,
   worker,
+  userNamespaces,
+  tolerations,
   catalogue,
   objectStorage,
   retention,

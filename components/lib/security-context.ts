@@ -10,7 +10,7 @@ export const USERS_OF_AN_ID = 32;
 /** The last id whose users are all below 65536: a pod with `hostUsers: false` has only those. */
 export const LAST_ID = 1390;
 
-/** The group that every job directory is readable by; only the upload process is a member besides the worker. */
+/** The group that every job directory is readable by; only the upload process is a member. */
 export const UPLOAD_GROUP = 20_000;
 
 /** The upload process. */
@@ -48,4 +48,14 @@ export function containerSecurity(user?: number) {
     readOnlyRootFilesystem: true,
     capabilities: { drop: ["ALL"] },
   };
+}
+
+/**
+ * `hostUsers: false` gives the pod users of its own. A process of the node's own user namespace may change the
+ * project id of its files and so leave a project quota (kubernetes#112626), and a root that breaks out of
+ * its container is the node's root. Needs Linux 6.3, containerd 2.0 and runc 1.2, and filesystems that can be
+ * mounted with other ids; a pod that asks where it can't be had doesn't start, so it is asked for by setting.
+ */
+export function userNamespace(enabled: boolean) {
+  return enabled ? { hostUsers: false } : {};
 }

@@ -46,6 +46,10 @@ const contractSchema = z.object({
       claim: name,
       runAsUser: z.int().min(1),
       capacityBytes: byteCountSchema,
+      /** The one tenant whose jobs may be here, or null where tenants take turns and so could read each other's. */
+      tenant: tenantIdSchema.nullable().default(null),
+      /** Directory of the volume that is mounted as the jobs' root; null for the volume's own root. */
+      subPath: name.nullable().default(null),
     }),
   ),
   tenants: z.array(
@@ -53,6 +57,19 @@ const contractSchema = z.object({
   ),
   uploader: z.object({ serviceAccount: name, catalogueSecret: name, objectStorageSecret: name.nullable() }),
   worker: z.object({ serviceAccount: name }),
+  /** Whether every pod has users of its own (`hostUsers: false`). */
+  userNamespaces: z.boolean().default(false),
+  /** What the nodes with the slots ask pods to tolerate. */
+  tolerations: z
+    .array(
+      z.object({
+        key: name.optional(),
+        operator: z.enum(["Exists", "Equal"]).optional(),
+        value: z.string().optional(),
+        effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]).optional(),
+      }),
+    )
+    .default([]),
   catalogue: catalogueAddressSchema,
   objectStorage: objectStorageSettingsSchema.nullable(),
   retention: retentionSchema,

@@ -2,10 +2,12 @@ import { existsSync } from "node:fs";
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 
+import { slotInodes } from "@video-storage/contract/slot-filesystem";
+
 import { must } from "../command.js";
 import type { Sandbox } from "./sandbox.js";
 
-/** One slot: a filesystem of a fixed size, so that filling it is filling it and nothing else. */
+/** One slot: a filesystem of a fixed size and number of files, so that filling it is filling it and nothing else. */
 export interface Slot {
   readonly name: string;
   readonly bytes: number;
@@ -51,6 +53,8 @@ async function makeFilesystem(file: string, slot: Slot): Promise<void> {
     "-F",
     "-m",
     "0",
+    "-N",
+    String(slotInodes(slot.bytes)),
     "-E",
     `root_owner=${slot.uid}:${slot.gid}`,
     "-L",

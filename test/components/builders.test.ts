@@ -235,7 +235,7 @@ describe("a worker's pod", () => {
     tenant: tenant.id,
   });
 
-  it("runs as its slot's user, reads with the upload group and holds no privilege or token", () => {
+  it("runs as its slot's user, in no other group, and holds no privilege or token", () => {
     expect(pod.spec).toMatchObject({
       restartPolicy: "Never",
       serviceAccountName: contract.worker.serviceAccount,
@@ -244,16 +244,16 @@ describe("a worker's pod", () => {
         runAsNonRoot: true,
         runAsUser: slot.runAsUser,
         runAsGroup: slot.runAsUser,
-        supplementalGroups: [contract.uploadGroup],
         seccompProfile: { type: "RuntimeDefault" },
       },
     });
+    expect(pod.spec.securityContext).not.toHaveProperty("supplementalGroups");
     expect(pod.spec.securityContext).not.toHaveProperty("fsGroup");
     expect(pod.spec.containers[0]!.securityContext).toEqual(RESTRICTED);
   });
 
   it("sees its slot, the contract and its tenant's credentials, and no other", () => {
-    expect(pod.spec.containers[0]!.volumeMounts.map(({ name, mountPath }) => [name, mountPath])).toEqual([
+    expect(pod.spec.containers[0]!.volumeMounts!.map(({ name, mountPath }) => [name, mountPath])).toEqual([
       ["jobs", "/tmp/video-jobs"],
       ["contract", "/etc/video-storage"],
       ["catalogue", "/run/secrets/catalogue"],
@@ -272,7 +272,7 @@ describe("a worker's pod", () => {
       "video-storage/tenant": tenant.id,
       "video-storage/volume": slot.name,
     });
-    expect(pod.spec.containers[0]!.env.map((variable) => variable.name)).toEqual([
+    expect(pod.spec.containers[0]!.env!.map((variable) => variable.name)).toEqual([
       "VIDEO_STORAGE_CONTRACT",
       "VIDEO_STORAGE_TENANT",
       "VIDEO_STORAGE_VOLUME",

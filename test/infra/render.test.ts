@@ -116,6 +116,8 @@ describe("the rendered local stack", () => {
         claim: `node-0-slot-${index}`,
         runAsUser: 21_000 + index,
         capacityBytes: 67_108_864,
+        tenant: null,
+        subPath: null,
       })),
     );
     expect(contract.objectStorage).toEqual({

@@ -77,11 +77,28 @@ export async function removeUnfinished(directory: string): Promise<void> {
   await fs.rmdir(directory).catch(() => undefined);
 }
 
+/** The process's umask takes from a new directory what the upload group needs, and the worker can't give it back. */
+export class StrictUmaskError extends Error {
+  override readonly name = "StrictUmaskError";
+  constructor() {
+    super(
+      "the process's umask keeps the upload group from reading new directories; set it to 0027 or 0022 " +
+        "before jobs are created (process.umask(0o027))",
+    );
+  }
+}
+
 async function makeDirectory(directory: string): Promise<void> {
   await fs.mkdir(directory, DIRECTORY_MODE);
-  // The process's umask may be stricter; the group that is inherited from the volume's root must stay.
+  // The process's umask may be stricter. Where it isn't, nothing is changed: a worker isn't in the upload group,
+  // and chmod(2) takes the set-group bit from a directory whose group is not the caller's.
   const { mode } = await fs.stat(directory);
-  await fs.chmod(directory, (mode & SET_GROUP_ID) | DIRECTORY_MODE);
+  const wanted = (mode & SET_GROUP_ID) | DIRECTORY_MODE;
+  if ((mode & 0o7777) === wanted) return;
+  await fs.chmod(directory, wanted);
+  if (((await fs.stat(directory)).mode & 0o7777) === wanted) return;
+  await fs.rmdir(directory);
+  throw new StrictUmaskError();
 }
 
 /** A number and not a FileHandle: nothing closes it, and thus drops the lock, because it isn't referred to. */

@@ -49,7 +49,7 @@ describe("what the contract says of the environment", () => {
       volume: slot.name,
       node: slot.node,
       user: slot.runAsUser,
-      groups: [slot.runAsUser, contract.uploadGroup].sort(),
+      groups: [slot.runAsUser],
       owner: slot.runAsUser,
       group: contract.uploadGroup,
       mode: 0o2750,
