@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-const ON_A_REAL_S3_SERVER = "test/worker/staging.test.ts";
+const ON_A_REAL_S3_SERVER = ["test/worker/staging.test.ts", "test/object-storage/**/*.test.ts"];
 
 export default defineConfig({
   test: {
@@ -15,14 +15,14 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/local/**", ON_A_REAL_S3_SERVER],
+          exclude: ["test/local/**", ...ON_A_REAL_S3_SERVER],
         },
       },
       {
         extends: true,
         test: {
           name: "object-storage",
-          include: [ON_A_REAL_S3_SERVER],
+          include: ON_A_REAL_S3_SERVER,
           globalSetup: ["test/support/minio.ts"],
         },
       },

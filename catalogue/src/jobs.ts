@@ -145,6 +145,8 @@ export interface StoredObject {
   readonly bytes: number;
   /** Lower-case hexadecimal, of the whole object. */
   readonly sha256: string;
+  /** Where its bytes are, when they aren't an object of their own: see worker/src/pack.ts. */
+  readonly pack?: { readonly objectKey: string; readonly offset: number };
 }
 
 /** Notes an object that was written and verified. Safe to repeat. */
@@ -160,15 +162,39 @@ export async function recordObject(
   );
 }
 
-/** The job's objects that were not removed, by key. */
+/** Notes a pack and what is in it, all or nothing; for the sweep's login. Safe to repeat. */
+export async function recordPack(
+  catalogue: Queryable,
+  { tenantId, jobId }: JobIdentity,
+  pack: StoredObject,
+  files: readonly StoredObject[],
+): Promise<void> {
+  const rows = [pack, ...files];
+  await catalogue.query(
+    `INSERT INTO storage.objects (tenant_id, job_id, bucket, object_key, bytes, sha256, pack_key, pack_offset)
+     SELECT $1, $2, $3, * FROM unnest($4::text[], $5::bigint[], $6::text[], $7::text[], $8::bigint[])
+     ON CONFLICT DO NOTHING`,
+    [
+      ...[tenantId, jobId, pack.bucket, rows.map((row) => row.objectKey), rows.map((row) => row.bytes)],
+      ...[rows.map((row) => row.sha256), rows.map((row) => row.pack?.objectKey ?? null)],
+      rows.map((row) => row.pack?.offset ?? null),
+    ],
+  );
+}
+
+/** The job's files in object storage that were not removed, and the packs that some lie in, by key. */
 export async function objectsOf(
   catalogue: Queryable,
   { tenantId, jobId }: JobIdentity,
 ): Promise<StoredObject[]> {
-  return catalogue.query<StoredObject & Record<string, unknown>>(
-    `SELECT bucket, object_key AS "objectKey", bytes, sha256 FROM storage.objects
-     WHERE tenant_id = $1 AND job_id = $2 AND removed_at IS NULL ORDER BY object_key`,
+  type PackColumns = { packKey: string | null; packOffset: number | null };
+  const rows = await catalogue.query<Omit<StoredObject, "pack"> & PackColumns & Record<string, unknown>>(
+    `SELECT bucket, object_key AS "objectKey", bytes, sha256, pack_key AS "packKey", pack_offset AS "packOffset"
+     FROM storage.objects WHERE tenant_id = $1 AND job_id = $2 AND removed_at IS NULL ORDER BY object_key`,
     [tenantId, jobId],
+  );
+  return rows.map(({ packKey, packOffset, ...object }) =>
+    packKey === null ? object : { ...object, pack: { objectKey: packKey, offset: packOffset! } },
   );
 }
 

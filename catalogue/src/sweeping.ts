@@ -141,7 +141,7 @@ async function insertAudit(
   const rows = await connection.query(
     `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, details, bytes, files, actor)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-     ON CONFLICT (job_id, action) WHERE phase = '${phase}' DO NOTHING RETURNING 1`,
+     ON CONFLICT (job_id, action) WHERE phase = '${phase}' AND action <> 'orphan' DO NOTHING RETURNING 1`,
     [
       ...[entry.volume, entry.tenantId, entry.jobId, phase, entry.action, entry.reason],
       ...[JSON.stringify(entry.details ?? {}), bytes, files, entry.actor],

@@ -1,4 +1,5 @@
 import type { Catalogue } from "@video-storage/catalogue/connection";
+import type { TieringSettings } from "@video-storage/contract/cleanup-config";
 import type { ObjectStorage } from "@video-storage/worker/object-storage";
 import type { Directory } from "./deletion/handles.js";
 import type { Rules } from "./plan.js";
@@ -16,6 +17,8 @@ export interface SweepContext {
   /** Undefined when pods are not asked about. */
   readonly pods: PodSource | undefined;
   readonly store: ObjectStorage | undefined;
+  /** Default: nothing is packed. */
+  readonly tiering?: TieringSettings;
   /** Why jobs go before their time; undefined while the volume has room. */
   readonly pressure?: string;
   /** Who the audit says it was. */

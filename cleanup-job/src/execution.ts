@@ -105,7 +105,8 @@ async function executeLocked(
   if (decision.action === "tier") {
     if (!context.store || !read.record)
       throw new Error("to be tiered a job needs a store and a readable record");
-    const objects = await tier(directory, read.record, context.store, catalogue, context.stopNow);
+    const { store, stopNow, tiering } = context;
+    const objects = await tier(directory, read.record, store, catalogue, stopNow, tiering);
     details["bucket"] = context.store.bucket;
     details["objects"] = objects.length;
     details["objectBytes"] = objects.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -169,6 +169,7 @@ async function withContext(
         ...{ volume: options.volume, root, catalogue, store, ...signals },
         rules: rulesOf(config),
         trashSeconds: config.retention.trashSeconds,
+        tiering: config.tiering,
         pods: podsOf(config, options, report),
         actor: process.env["POD_NAME"] ?? `uid ${process.getuid!()} on ${hostname()}`,
         report,
@@ -190,14 +191,19 @@ async function rootOf(path: string): Promise<Directory> {
   }
 }
 
-function storeOf({ objectStorage }: CleanupConfig, options: VolumeOptions): ObjectStorage | undefined {
+function storeOf(
+  { objectStorage, tiering }: CleanupConfig,
+  options: VolumeOptions,
+): ObjectStorage | undefined {
   if (!objectStorage) return undefined;
   // On AWS the pod's role is used, and no secret is mounted.
   const credentials = objectStorage.credentials === "secret" && {
     accessKeyId: readSecret(options.objectStorageCredentials, "accessKeyId"),
     secretAccessKey: readSecret(options.objectStorageCredentials, "secretAccessKey"),
   };
-  return connectObjectStorage(objectStorage, credentials || undefined);
+  return connectObjectStorage(objectStorage, credentials || undefined, {
+    concurrency: tiering.concurrency,
+  });
 }
 
 function podsOf(

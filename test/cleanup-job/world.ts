@@ -145,6 +145,8 @@ async function newVolume(
       bytes: { highWaterPercent: 100, lowWaterPercent: 99 },
       inodes: { highWaterPercent: 100, lowWaterPercent: 99 },
     },
+    // Every file an object of its own, unless a test is about packs.
+    tiering: { packBelowBytes: 0 },
     checkPods: true,
   };
   const configure = (changes: Record<string, unknown>): void =>

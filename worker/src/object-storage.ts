@@ -252,10 +252,15 @@ export function connectObjectStorage(
         if (expected.bytes > partBytesOf(expected.bytes, uploads)) {
           return putParts(client, target, file, expected, uploads, buffers, signal);
         }
-        const body = await readPart(file, 0, Buffer.allocUnsafe(expected.bytes));
-        const sha256 = createHash("sha256").update(body).digest("hex");
-        requireContent(objectKey, sha256, expected);
-        return putWhole(client, target, body, sha256, signal);
+        const buffer = await buffers.take(expected.bytes);
+        try {
+          const body = await readPart(file, 0, buffer.subarray(0, expected.bytes));
+          const sha256 = createHash("sha256").update(body).digest("hex");
+          requireContent(objectKey, sha256, expected);
+          return await putWhole(client, target, body, sha256, signal);
+        } finally {
+          buffers.give(buffer);
+        }
       });
       const after = await written(objectKey, signal);
       if (checksum === undefined) await compare(objectKey, after, file, expected, signal);

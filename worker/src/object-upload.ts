@@ -35,17 +35,32 @@ export function partBytesOf(bytes: number, { partBytes }: UploadSettings): numbe
   return Math.max(partBytes, Math.ceil(bytes / MAXIMUM_PARTS));
 }
 
-/** Keeps the buffers of parts for the next ones: freed ones would be collected too late to bound memory. */
+/**
+ * The memory of parts on their way, of all files together: whoever wants more waits. Buffers are kept for the next
+ * parts: freed ones would be collected too late to bound memory.
+ */
 export class PartBuffers {
   readonly #free: Buffer[] = [];
+  readonly #waiting: (() => void)[] = [];
+  #taken = 0;
 
-  take(bytes: number): Buffer {
-    const buffer = this.#free.pop();
-    return buffer && buffer.byteLength >= bytes ? buffer : Buffer.allocUnsafeSlow(bytes);
+  /** At least that many bytes; give it back. A part larger than all of the limit is alone. */
+  async take(bytes: number): Promise<Buffer> {
+    while (this.#taken > 0 && this.#taken + bytes > MAXIMUM_PART_MEMORY) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    const fitting = this.#free.findIndex((buffer) => buffer.byteLength >= bytes);
+    const buffer = fitting < 0 ? Buffer.allocUnsafeSlow(bytes) : this.#free.splice(fitting, 1)[0]!;
+    // What is kept must not add to what is taken.
+    if (fitting < 0) this.#free.pop();
+    this.#taken += buffer.byteLength;
+    return buffer;
   }
 
   give(buffer: Buffer): void {
-    if (this.#free.length * buffer.byteLength < MAXIMUM_PART_MEMORY) this.#free.push(buffer);
+    this.#taken -= buffer.byteLength;
+    if (buffer.byteLength <= MAXIMUM_PART_MEMORY) this.#free.push(buffer);
+    for (const resume of this.#waiting.splice(0)) resume();
   }
 }
 
@@ -113,18 +128,19 @@ export async function putParts(
     for (let start = 0; start < expected.bytes; start += partBytes) {
       while (onTheirWay.size >= limit) await Promise.race(onTheirWay);
       abortSignal.throwIfAborted();
-      const buffer = buffers.take(partBytes);
-      const body = await readPart(
-        file,
-        start,
-        buffer.subarray(0, Math.min(partBytes, expected.bytes - start)),
-      );
-      whole.update(body);
-      const sent: Promise<void> = send(start / partBytes + 1, body).then((part) => {
-        parts.push(part);
+      const buffer = await buffers.take(partBytes);
+      const bytes = Math.min(partBytes, expected.bytes - start);
+      const body = await readPart(file, start, buffer.subarray(0, bytes)).catch((error: unknown) => {
         buffers.give(buffer);
-        onTheirWay.delete(sent);
+        throw error;
       });
+      whole.update(body);
+      const sent: Promise<void> = send(start / partBytes + 1, body)
+        .then((part) => void parts.push(part))
+        .finally(() => {
+          buffers.give(buffer);
+          onTheirWay.delete(sent);
+        });
       // Told by the race above, or by the wait below.
       sent.catch(() => undefined);
       onTheirWay.add(sent);

@@ -26,6 +26,7 @@ import { openJobFile } from "./job-files.js";
 import { requireHarmless, tellCatalogue } from "./leaving-gate.js";
 import { openDirectory } from "./new-directory.js";
 import type { ObjectStorage } from "./object-storage.js";
+import { isPackName } from "./pack.js";
 
 /** A completed job to read from; whether it is on the volume or in object storage makes no difference. */
 export interface UploadView {
@@ -210,16 +211,22 @@ export async function objectView(
       `job ${jobId} of tenant ${tenantId} is neither on this volume nor in bucket ${objectStorage.bucket}`,
     );
   }
-  const files = Object.fromEntries(
-    objects.map(({ objectKey, bytes, sha256 }) => [objectKey.slice(prefix.length), { bytes, sha256 }]),
-  );
+  const named = objects
+    .map((object) => ({ ...object, name: object.objectKey.slice(prefix.length) }))
+    .filter(({ name }) => !isPackName(name));
+  const files = Object.fromEntries(named.map(({ name, bytes, sha256 }) => [name, { bytes, sha256 }]));
+  const packs = new Map(named.map(({ name, pack }) => [name, pack]));
   return {
     identity,
     location: "object",
     files,
     async open(name) {
       const expected = fileOf(files, name, identity);
-      return checked(name, await objectStorage.open(`${prefix}${name}`), expected);
+      const pack = packs.get(name);
+      const source = pack
+        ? await objectStorage.open(pack.objectKey, { offset: pack.offset, bytes: expected.bytes })
+        : await objectStorage.open(`${prefix}${name}`);
+      return checked(name, source, expected);
     },
     close: () => undefined,
   };
