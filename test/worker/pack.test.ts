@@ -16,13 +16,16 @@ async function membersOf(archive: Buffer): Promise<Map<string, Buffer>> {
   const reader = extract();
   reader.on("entry", (header, stream, next) => {
     const chunks: Buffer[] = [];
-    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("data", (chunk) => chunks.push(chunk as Buffer));
     stream.on("end", () => {
       members.set(header.name, Buffer.concat(chunks));
       next();
     });
   });
-  const ended = new Promise((resolve, reject) => reader.on("finish", resolve).on("error", reject));
+  const ended = new Promise<void>((resolve, reject) => {
+    reader.on("finish", () => resolve());
+    reader.on("error", reject);
+  });
   reader.end(archive);
   await ended;
   return members;
