@@ -114,6 +114,14 @@ export function variants<F extends string, V extends Readonly<Record<string, Che
   };
 }
 
+/** Null for an empty object, which is what Pulumi's own default for a key can be. */
+export function unlessEmpty<T>(check: Check<T>): Check<T | null> {
+  return (value, key, problems) =>
+    value === undefined || (isObject(value) && Object.keys(value).length === 0)
+      ? null
+      : check(value, key, problems);
+}
+
 /** Takes `fallback` where nothing is given. */
 export function withDefault<T>(check: Check<T>, fallback: T): Check<T> {
   return (value, key, problems) => (value === undefined ? fallback : check(value, key, problems));

@@ -61,10 +61,11 @@ export class ConfigError extends Error {
   }
 }
 
-/** The typed configuration of stack `environment`. Throws {@link ConfigError} with every problem found. */
+/** The typed configuration of stack `environment`; a key that is "" is not given. Throws {@link ConfigError} with every problem found. */
 export function parseConfig(environment: string, raw: Readonly<Record<string, unknown>>): StackConfig {
   const problems: Problem[] = [];
-  const config = record(STACK)(raw, "", problems)!;
+  const given = Object.entries(raw).filter(([, value]) => value !== "");
+  const config = record(STACK)(Object.fromEntries(given), "", problems)!;
   problems.push(...crossChecks({ environment, ...config }));
   if (problems.length > 0) throw new ConfigError(environment, problems);
   return { environment, ...config };

@@ -23,10 +23,8 @@ export function readSettings(source = new pulumi.Config()): StackSettings {
       continue;
     raw[key] = CONFIG_KEYS[key as keyof typeof CONFIG_KEYS] === "json" ? parsed(value) : value;
   }
-  const secrets = {
-    kubeconfig: source.getSecret("kubeconfig"),
-    catalogueAdminUrl: source.getSecret("catalogueAdminUrl"),
-  };
+  const given = (key: string) => (source.get(key) ? source.getSecret(key) : undefined);
+  const secrets = { kubeconfig: given("kubeconfig"), catalogueAdminUrl: given("catalogueAdminUrl") };
   const missing = Object.entries(secrets)
     .filter(([, value]) => value === undefined)
     .map(([key]) => ({ key, value: undefined, allowed: "a value, set with `pulumi config set --secret`" }));

@@ -1,4 +1,15 @@
-import { boolean, duration, integer, oneOf, optional, record, size, text, withDefault } from "../checks.js";
+import {
+  boolean,
+  duration,
+  integer,
+  oneOf,
+  optional,
+  record,
+  unlessEmpty,
+  size,
+  text,
+  withDefault,
+} from "../checks.js";
 import { certificates, hostName } from "./patterns.js";
 
 const GIBIBYTE = 2n ** 30n;
@@ -14,7 +25,7 @@ export const catalogue = record({
 });
 
 /** The clamd that sees every source before it leaves the volume; null for none. */
-export const scan = optional(
+export const scan = unlessEmpty(
   record({
     host: hostName,
     port: withDefault(integer(1, 65_535), 3310),

@@ -307,6 +307,26 @@ describe("a configuration", () => {
 });
 
 describe("Pulumi.yaml", () => {
+  it("gives every key a default, or the engine would tell of missing ones before the program tells of all", () => {
+    const without = Object.entries(readProjectFile().config).filter(
+      ([, entry]) => entry.default === undefined,
+    );
+    expect(without.map(([key]) => key)).toEqual([]);
+  });
+
+  it("whose defaults count as not given: what a stack must say is missing without it", () => {
+    expect(problemsOf(stackConfiguration("nowhere")).map(({ key }) => key)).toEqual([
+      "context",
+      "slotSize",
+      "tenants",
+      "cleanup.image",
+      "cleanup.migrationsImage",
+      "catalogue.host",
+      "objectStorage.backend",
+      "nodes",
+    ]);
+  });
+
   const declaredConfig = readProjectFile().config as Record<
     string,
     { type: string; description?: string; secret?: boolean }
@@ -336,7 +356,12 @@ describe("a stack's configuration", () => {
   });
 
   it("is the defaults alone for a stack without a file", () => {
+    const notGiven = { kubeconfig: "", context: "", slotSize: "", catalogueAdminUrl: "" };
+    const empty = { retention: {}, cleanup: {}, staging: {}, scan: {}, alerts: {}, catalogue: {} };
     expect(stackConfiguration("nowhere")).toEqual({
+      ...notGiven,
+      ...empty,
+      ...{ nodes: [], pools: [], tenants: [], storage: { mode: "static" }, objectStorage: {} },
       namespace: "video-jobs",
       systemNamespace: "video-storage",
       reserve: "256Mi",
