@@ -13,6 +13,8 @@ export interface RecordedResource {
   readonly parent: string;
   /** URNs, in order of name: those of `dependsOn`, of its components' children, and of what inputs came from. */
   readonly dependencies: readonly string[];
+  /** Of each input, the URNs of the resources that its value came from. */
+  readonly propertyDependencies: Readonly<Record<string, readonly string[]>>;
   readonly provider: string;
   readonly protect: boolean;
   readonly retainOnDelete: boolean;
@@ -56,6 +58,9 @@ interface RegisterRequest {
   getReplaceonchangesList(): string[];
   getIgnorechangesList(): string[];
   getDependenciesList(): string[];
+  getPropertydependenciesMap(): {
+    forEach(visit: (dependencies: { getUrnsList(): string[] }, property: string) => void): void;
+  };
 }
 interface Monitor {
   newUrn(parent: string, type: string, name: string): string;
@@ -106,6 +111,7 @@ export async function startRecording(options: RecordingOptions): Promise<Recordi
       inputs: inputsOf.get(keyOf(type, name))!,
       parent,
       dependencies: [...request.getDependenciesList()].sort(),
+      propertyDependencies: propertyDependenciesOf(request),
       provider: request.getProvider(),
       protect: request.getProtect(),
       retainOnDelete: request.getRetainondelete(),
@@ -120,6 +126,14 @@ export async function startRecording(options: RecordingOptions): Promise<Recordi
     registerOutputs(request, callback);
   };
   return recording;
+}
+
+function propertyDependenciesOf(request: RegisterRequest): Record<string, string[]> {
+  const dependencies: Record<string, string[]> = {};
+  request.getPropertydependenciesMap().forEach((from, property) => {
+    if (from.getUrnsList().length > 0) dependencies[property] = from.getUrnsList();
+  });
+  return dependencies;
 }
 
 /** Waits until everything that the program has declared is registered; after it nothing more can be. */

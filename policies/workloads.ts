@@ -1,36 +1,85 @@
-import { at, kindOf, objects } from "./model";
+import { at, entries, kindOf, objects } from "./model";
 import type { ResourceView } from "./model";
 
-/** The labels and spec of the pods that a resource makes. */
+/** The pods that a resource makes. */
 export interface PodTemplate {
-  readonly labels: Record<string, unknown>;
-  readonly spec: Record<string, unknown>;
+  readonly labels: Readonly<Record<string, unknown>>;
+  readonly annotations: Readonly<Record<string, unknown>>;
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+export interface ContainerView {
+  /** The list that it is in and its name, as a message shows it. */
+  readonly name: string;
+  readonly container: Readonly<Record<string, unknown>>;
 }
 
 const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
   Pod: [],
+  PodTemplate: ["template"],
   Deployment: ["spec", "template"],
   StatefulSet: ["spec", "template"],
   DaemonSet: ["spec", "template"],
   ReplicaSet: ["spec", "template"],
+  ReplicationController: ["spec", "template"],
   Job: ["spec", "template"],
   CronJob: ["spec", "jobTemplate", "spec", "template"],
 };
 
-/** The pods that the resource makes; undefined when it makes none. */
-export function podTemplateOf(resource: ResourceView): PodTemplate | undefined {
+/** Every kind that makes pods. */
+export const WORKLOAD_KINDS = Object.keys(TEMPLATE_PATHS);
+
+/** Whether the resource makes pods. */
+export function makesPods(resource: ResourceView): boolean {
+  return (kindOf(resource) ?? "") in TEMPLATE_PATHS;
+}
+
+/** The pods that the resource makes; an empty one when it makes none. */
+export function podTemplateOf(resource: ResourceView): PodTemplate {
   const path = TEMPLATE_PATHS[kindOf(resource) ?? ""];
-  if (!path) return undefined;
-  const template = at(resource.props, ...path);
+  const template = path && at(resource.props, ...path);
   return {
-    labels: (at(template, "metadata", "labels") ?? {}) as Record<string, unknown>,
-    spec: (at(template, "spec") ?? {}) as Record<string, unknown>,
+    labels: Object.fromEntries(entries(at(template, "metadata", "labels"))),
+    annotations: Object.fromEntries(entries(at(template, "metadata", "annotations"))),
+    spec: Object.fromEntries(entries(at(template, "spec"))),
   };
 }
 
 /** All containers of a pod, those that run before it and beside it included. */
-export function containersOf(pod: PodTemplate): { name: string; container: Record<string, unknown> }[] {
+export function containersOf({ spec }: PodTemplate): ContainerView[] {
   return ["initContainers", "containers", "ephemeralContainers"].flatMap((list) =>
-    objects(pod.spec[list]).map((container) => ({ name: `${list}/${String(container.name)}`, container })),
+    objects(spec[list]).map((container) => ({ name: `${list}/${String(container["name"])}`, container })),
   );
+}
+
+/** What is wrong with each container, with its name before it. */
+export function eachContainer(
+  resource: ResourceView,
+  check: (view: ContainerView, pod: PodTemplate) => readonly string[],
+): string[] {
+  const pod = podTemplateOf(resource);
+  return containersOf(pod).flatMap((view) => check(view, pod).map((problem) => `${view.name}: ${problem}`));
+}
+
+/** A field of the security context: what a container doesn't say, its pod says for it, where Kubernetes allows that. */
+export function securityOf(pod: PodTemplate, container: ContainerView["container"], field: string): unknown {
+  return at(container, "securityContext", field) ?? at(pod.spec, "securityContext", field);
+}
+
+/** The claims that a pod mounts. */
+export function claimsOf({ spec }: PodTemplate): string[] {
+  return objects(spec["volumes"])
+    .map((volume) => at(volume, "persistentVolumeClaim", "claimName"))
+    .filter((name): name is string => typeof name === "string");
+}
+
+/** Changes the containers where they are; `change` says whether it did. */
+export function remedyContainers(
+  resource: ResourceView,
+  change: (container: Record<string, unknown>) => boolean,
+): boolean {
+  const changed = containersOf(podTemplateOf(resource)).map(({ container }) =>
+    change(container as Record<string, unknown>),
+  );
+  return changed.includes(true);
 }

@@ -1,0 +1,50 @@
+import type { ResourceRule } from "../../model";
+import { at, entries, kindOf } from "../../model";
+import { holdsCredentials, isSecretName } from "../../secret-names";
+
+export const noSecretInConfigMap: ResourceRule = {
+  name: "no-secret-in-config-map",
+  subject: "secrets",
+  description:
+    "ConfigMaps, labels and annotations hold no secret: whoever may look at anything may look at them.",
+  level: "mandatory",
+  severity: "critical",
+  appliesTo: (resource) => kindOf(resource) !== undefined,
+  check(resource) {
+    const { props } = resource;
+    const data = kindOf(resource) === "ConfigMap" ? entries(props["data"]) : [];
+    return [
+      ...data.flatMap(([key, value]) => {
+        if (typeof value !== "string" || value === "") return [];
+        if (isSecretName(key)) return [`key ${key} looks like a secret; move it to a Secret`];
+        return holdsCredentials(value) || secretField(value) !== undefined
+          ? [`key ${key} holds credentials; move them to a Secret`]
+          : [];
+      }),
+      ...["labels", "annotations"].flatMap((field) =>
+        entries(at(props, "metadata", field))
+          .filter(([, value]) => typeof value === "string" && holdsCredentials(value))
+          .map(([key]) => `metadata.${field}.${key} holds credentials; move them to a Secret`),
+      ),
+    ];
+  },
+};
+
+/** A field that is called a secret in Kubernetes' way says which Secret it means. */
+const NAMES_A_SECRET = /Secret$/;
+
+/** The first field of a JSON document that is named like a secret and has a text. */
+function secretField(document: string): string | undefined {
+  if (!/^\s*[[{]/.test(document)) return undefined;
+  let found: string | undefined;
+  try {
+    JSON.parse(document, (key, value: unknown) => {
+      if (typeof value === "string" && value !== "" && isSecretName(key) && !NAMES_A_SECRET.test(key))
+        found ??= key;
+      return value;
+    });
+  } catch {
+    return undefined;
+  }
+  return found;
+}

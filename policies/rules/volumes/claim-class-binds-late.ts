@@ -1,0 +1,36 @@
+import type { StackRule } from "../../model";
+import { at, is, nameOf, shown } from "../../model";
+
+export const claimClassBindsLate: StackRule = {
+  name: "claim-class-binds-late",
+  subject: "volumes",
+  description:
+    "The class of a claim waits for the first consumer: one that binds at once may choose a node that the pod can't run on.",
+  level: "mandatory",
+  severity: "high",
+  limits: ["allowedStorageClasses"],
+  subjectsOf: (stack) => stack.ofKind("PersistentVolumeClaim"),
+  checkStack(stack, { allowedStorageClasses }) {
+    const classes = new Map(stack.ofKind("StorageClass").map((resource) => [nameOf(resource), resource]));
+    const claims = stack.ofKind("PersistentVolumeClaim");
+    const used = new Set(claims.map((claim) => at(claim.props, "spec", "storageClassName")));
+    const late = [...classes]
+      .filter(
+        ([name, { props }]) => used.has(name) && !is(props["volumeBindingMode"], "WaitForFirstConsumer"),
+      )
+      .map(([, { urn, props }]) => ({
+        urn,
+        message: `volumeBindingMode is ${shown(props["volumeBindingMode"])} (without it: Immediate); set WaitForFirstConsumer`,
+      }));
+    if (allowedStorageClasses.length === 0) return late;
+    const strange = claims
+      .map((claim) => ({ urn: claim.urn, name: at(claim.props, "spec", "storageClassName") }))
+      .filter(({ name }) => typeof name === "string" && !classes.has(name))
+      .filter(({ name }) => !allowedStorageClasses.includes(name as string))
+      .map(({ urn, name }) => ({
+        urn,
+        message: `the class ${String(name)} is neither the stack's nor allowed; allowed are ${allowedStorageClasses.join(", ")}`,
+      }));
+    return [...late, ...strange];
+  },
+};

@@ -1,0 +1,133 @@
+import { UNKNOWN } from "../../../policies/model";
+import { describeRules, kubernetes, pod, podSpec, resource } from "../examples.js";
+
+type Props = Record<string, unknown>;
+
+const role = (...rules: Props[]) =>
+  kubernetes("rbac.authorization.k8s.io/v1", "Role", { metadata: { name: "r", namespace: "jobs" }, rules });
+const rule = (change: Props = {}) => ({ apiGroups: [""], resources: ["pods"], verbs: ["get"], ...change });
+const binding = (subject: Props = {}, roleName = "r") =>
+  kubernetes("rbac.authorization.k8s.io/v1", "RoleBinding", {
+    metadata: { name: "b", namespace: "jobs" },
+    subjects: [{ kind: "ServiceAccount", name: "worker", namespace: "jobs", ...subject }],
+    roleRef: { kind: "Role", name: roleName },
+  });
+const account = (automount: boolean | undefined) =>
+  kubernetes("core/v1", "ServiceAccount", {
+    metadata: { name: "worker", namespace: "jobs" },
+    automountServiceAccountToken: automount,
+  });
+const withToken = (mounted: boolean | undefined) => pod(podSpec({ automountServiceAccountToken: mounted }));
+const cloudPolicy = (...Statement: Props[]) =>
+  resource("aws:iam/rolePolicy:RolePolicy", { policy: JSON.stringify({ Statement }) });
+const allow = (change: Props = {}) => ({
+  Effect: "Allow",
+  Action: ["s3:GetObject"],
+  Resource: ["arn:aws:s3:::videos/*"],
+  ...change,
+});
+const cloudRole = (...Statement: Props[]) =>
+  resource("aws:iam/role:Role", { assumeRolePolicy: JSON.stringify({ Statement }) });
+const webIdentity = (StringEquals: Props) => ({
+  Effect: "Allow",
+  Principal: { Federated: "arn:oidc" },
+  Action: "sts:AssumeRoleWithWebIdentity",
+  Condition: { StringEquals },
+});
+const SUB = { "oidc.test/id/X:sub": "system:serviceaccount:jobs:worker" };
+const AUD = { "oidc.test/id/X:aud": "sts.amazonaws.com" };
+
+describeRules("access", {
+  "token-on-purpose": {
+    pass: [
+      [withToken(false)],
+      [withToken(true), binding()],
+      [withToken(undefined), account(false)],
+      [binding()],
+    ],
+    fail: [
+      [
+        [withToken(true)],
+        "automountServiceAccountToken is true, and nothing in the stack gives jobs/worker a right",
+      ],
+      [[withToken(undefined)], "automountServiceAccountToken is on by default"],
+      [[withToken(undefined), account(true)], "automountServiceAccountToken is true"],
+      [[withToken(true), binding({ namespace: "other" })], "gives jobs/worker a right"],
+      [[pod(podSpec({ serviceAccountName: "default" }))], "serviceAccountName is default"],
+      [[pod(podSpec({ serviceAccountName: undefined }))], "serviceAccountName is not set"],
+    ],
+  },
+  "rights-least": {
+    pass: [[role(rule())], [role(rule({ resources: ["secrets"], resourceNames: ["one"] }))], [binding()]],
+    fail: [
+      [[role(rule({ verbs: ["*"] }))], "rule 1: verbs are *"],
+      [[role(rule(), rule({ resources: ["*"] }))], "rule 2: resources are *"],
+      [[role(rule({ apiGroups: ["*"] }))], "apiGroups are *"],
+      [[role({ nonResourceURLs: ["*"], verbs: ["get"] })], "nonResourceURLs are *"],
+      [[role(rule({ resources: ["serviceaccounts"], verbs: ["impersonate"] }))], "verbs impersonate"],
+      [[role(rule({ resources: ["pods/exec"], verbs: ["create"] }))], "resources pods/exec"],
+      [[role(rule({ resources: ["secrets"], verbs: ["get", "list"] }))], "it lists secrets"],
+      [[role(rule({ resources: ["secrets"] }))], "it gets any secret"],
+      [[role(rule({ resources: ["rolebindings"], verbs: ["create"] }))], "it writes roles or bindings"],
+      [
+        [role(rule({ resources: ["validatingadmissionpolicies"], verbs: ["delete"] }))],
+        "it writes admission rules",
+      ],
+    ],
+  },
+  "rights-given-to-one": {
+    pass: [[binding()], [role()]],
+    fail: [
+      [[binding({ kind: "Group", name: "system:authenticated" })], "it is given to system:authenticated"],
+      [
+        [binding({ kind: "Group", name: "system:serviceaccounts:jobs" })],
+        "it is given to system:serviceaccounts:jobs",
+      ],
+      [[binding({ name: "default" })], "it is given to the default ServiceAccount"],
+      [[binding({}, "cluster-admin")], "it gives the role cluster-admin"],
+    ],
+  },
+  "cloud-rights-least": {
+    pass: [
+      [cloudPolicy(allow())],
+      [cloudPolicy(allow({ Action: "ec2:DescribeNetworkInterfaces", Resource: "*" }))],
+      [cloudPolicy({ Effect: "Deny", Action: "*", Resource: "*" })],
+      [cloudPolicy(allow({ Resource: "*", Condition: { StringLike: { "s3:prefix": "x" } } }))],
+      [resource("aws:iam/policy:Policy", { policy: UNKNOWN })],
+    ],
+    fail: [
+      [[cloudPolicy(allow({ Action: ["s3:*"] }))], "statement 1 allows s3:*"],
+      [[cloudPolicy(allow(), allow({ Resource: "*" }))], "statement 2 is for every resource"],
+      [[resource("aws:iam/policy:Policy", { policy: "nope" })], "no JSON document"],
+    ],
+  },
+  "no-static-cloud-key": {
+    pass: [[cloudRole(webIdentity({ ...SUB, ...AUD }))]],
+    fail: [
+      [[resource("aws:iam/accessKey:AccessKey", {})], "use a role with IRSA"],
+      [[resource("aws:iam/user:User", {})], "use a role with IRSA"],
+    ],
+  },
+  "role-taken-by-one": {
+    pass: [
+      [cloudRole(webIdentity({ ...SUB, ...AUD }))],
+      [
+        cloudRole({
+          Effect: "Allow",
+          Principal: { Service: "pods.eks.amazonaws.com" },
+          Action: ["sts:AssumeRole", "sts:TagSession"],
+        }),
+      ],
+    ],
+    fail: [
+      [[cloudRole(webIdentity(AUD))], "bind sub with StringEquals"],
+      [[cloudRole(webIdentity({ ...AUD, "oidc.test/id/X:sub": "system:serviceaccount:*:*" }))], "bind sub"],
+      [[cloudRole(webIdentity(SUB))], "bind aud"],
+      [
+        [cloudRole({ Effect: "Allow", Principal: "*", Action: "sts:AssumeRole" })],
+        "statement 1 lets everybody take it",
+      ],
+      [[resource("aws:iam/role:Role", { assumeRolePolicy: "nope" })], "no JSON document"],
+    ],
+  },
+});
