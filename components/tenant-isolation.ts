@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
+import { CONTAINER_DEFAULTS } from "./lib/container-limits.js";
 import { childOptions } from "./lib/child-options.js";
 import { labels } from "./lib/labels.js";
 import type { Role } from "./lib/labels.js";
@@ -61,6 +62,7 @@ export class TenantIsolation extends pulumi.ComponentResource {
       buildCleanupBinding(args),
       childOptions(this, opts, { dependsOn: [workloads, role] }),
     );
+    new k8s.core.v1.LimitRange(`${name}-system-limits`, buildSystemLimits(args), inside);
     for (const policy of buildNetworkPolicies(args)) {
       const { namespace, name: policyName } = policy.metadata;
       const side = namespace === args.namespace ? "" : "system-";
@@ -84,6 +86,14 @@ export function buildNamespace(environment: string, name: string) {
         "pod-security.kubernetes.io/warn": "restricted",
       },
     },
+  };
+}
+
+/** The workers' namespace has limits of its own, with those of its claims. */
+export function buildSystemLimits({ environment, systemNamespace }: TenantIsolationArgs) {
+  return {
+    metadata: { name: "system", namespace: systemNamespace, labels: labels(environment, "isolation") },
+    spec: { limits: [CONTAINER_DEFAULTS] },
   };
 }
 

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { formatSize } from "@video-storage/contract/sizes";
 
+import { CONTAINER_DEFAULTS } from "./lib/container-limits.js";
 import { childOptions } from "./lib/child-options.js";
 import { buildClaim } from "./lib/claims.js";
 import { labels } from "./lib/labels.js";
@@ -82,12 +83,7 @@ export function buildLimits(args: WorkerScratchArgs) {
     spec: {
       limits: [
         { type: "PersistentVolumeClaim", max: { storage: formatSize(args.slotBytes) } },
-        {
-          type: "Container",
-          // Ephemeral storage is the node's own disk: what belongs on the slot must not go there.
-          defaultRequest: { cpu: "50m", memory: "64Mi", "ephemeral-storage": "16Mi" },
-          default: { memory: "512Mi", "ephemeral-storage": "128Mi" },
-        },
+        CONTAINER_DEFAULTS,
       ],
     },
   };

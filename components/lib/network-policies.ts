@@ -23,13 +23,21 @@ export interface NetworkPolicyArgs {
 const API_SERVER_PORTS = [443, 6443];
 
 type Peer = Record<string, unknown>;
+
+/**
+ * For what has no address that could be written down here. The cloud's metadata service, which hands out the
+ * node's own rights to whoever asks, is at a link-local address and, on AWS, at fd00:ec2::254.
+ */
+const ANYWHERE: readonly Peer[] = [
+  { ipBlock: { cidr: "0.0.0.0/0", except: ["169.254.0.0/16"] } },
+  { ipBlock: { cidr: "::/0", except: ["fe80::/10", "fd00:ec2::/32"] } },
+];
 interface Opening {
   readonly name: string;
   readonly namespace: string;
   /** Pods it is for; all pods of the namespace when empty. */
   readonly roles: readonly Role[];
   readonly direction: "Ingress" | "Egress";
-  /** Anyone when empty. */
   readonly peers: readonly Peer[];
   readonly ports: readonly { readonly protocol: string; readonly port: number }[];
 }
@@ -69,7 +77,7 @@ function openings(args: NetworkPolicyArgs): Opening[] {
       namespace,
       roles: ["cleanup"],
       direction: "Egress",
-      peers: [],
+      peers: ANYWHERE,
       ports: API_SERVER_PORTS.map(tcp),
     },
   ];
@@ -124,7 +132,7 @@ function openings(args: NetworkPolicyArgs): Opening[] {
 function buildOpening(environment: string, opening: Opening) {
   const side = opening.direction === "Ingress" ? "from" : "to";
   const rule = {
-    ...(opening.peers.length > 0 && { [side]: opening.peers }),
+    [side]: opening.peers,
     ...(opening.ports.length > 0 && { ports: opening.ports }),
   };
   return {
@@ -158,8 +166,8 @@ function podPeer(namespace: string, matchLabels: Record<string, string>): Peer {
 }
 
 /** A host name can't be told to a NetworkPolicy, so there the port alone is opened. */
-function addressPeers(host: string): Peer[] {
+function addressPeers(host: string): readonly Peer[] {
   if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) return [{ ipBlock: { cidr: `${host}/32` } }];
   if (host.includes(":")) return [{ ipBlock: { cidr: `${host}/128` } }];
-  return [];
+  return ANYWHERE;
 }

@@ -103,6 +103,7 @@ const COMPONENTS: Record<string, { make: Make; children: string[] }> = {
         opts,
       ),
     children: [
+      "LimitRange x-system-limits",
       "Namespace x-namespace",
       "Namespace x-system-namespace",
       "NetworkPolicy x-allow-catalogue",

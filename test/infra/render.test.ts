@@ -53,6 +53,7 @@ describe("the rendered local stack", () => {
       "Job/video-storage/catalogue-migrations-#",
       "Job/video-storage/object-storage-setup-#",
       "LimitRange/video-jobs/worker-scratch",
+      "LimitRange/video-storage/system",
       "Namespace/video-jobs",
       "Namespace/video-storage",
       "NetworkPolicy/video-jobs/allow-catalogue",
@@ -376,7 +377,7 @@ describe("the command", () => {
     const config = join(directory, "config.json");
     writeFileSync(config, JSON.stringify(LOCAL_CONFIGURATION));
     const { stdout } = await command("--stack", "local", "--out", out, "--config", config);
-    expect(stdout).toBe(`56 objects of stack local written to ${out}\n`);
+    expect(stdout).toBe(`57 objects of stack local written to ${out}\n`);
     expect(readdirSync(out).sort()).toEqual(["_cluster", "video-jobs", "video-storage"]);
     const read = (file: string) => parse(readFileSync(join(out, file), "utf8")) as KubernetesObject;
     expect(read("_cluster/storageclass-video-jobs-local-ssd.yaml")).toEqual(

@@ -22,7 +22,9 @@ function openings(props: Record<string, unknown>, direction: string, peersField:
     const problems: string[] = [];
     if (peers.length === 0)
       problems.push(`${where}: it has no ${peersField}, so it is open to everybody; name the peers`);
-    if (objects(rule["ports"]).length === 0)
+    // Whoever may be reached at addresses that were written down may be reached at any port of theirs.
+    const addressed = peers.length > 0 && peers.every((peer) => peer["ipBlock"] !== undefined);
+    if (!addressed && objects(rule["ports"]).length === 0)
       problems.push(`${where}: it has no ports, so all are open; name them`);
     for (const peer of peers) {
       const cidr = at(peer, "ipBlock", "cidr");

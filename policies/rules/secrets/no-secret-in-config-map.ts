@@ -32,6 +32,8 @@ export const noSecretInConfigMap: ResourceRule = {
 
 /** A field that is called a secret in Kubernetes' way says which Secret it means. */
 const NAMES_A_SECRET = /Secret$/;
+/** A shorter one is a choice, such as `credentials: secret`. */
+const SHORTEST_SECRET = 7;
 
 /** The first field of a JSON document that is named like a secret and has a text. */
 function secretField(document: string): string | undefined {
@@ -39,7 +41,12 @@ function secretField(document: string): string | undefined {
   let found: string | undefined;
   try {
     JSON.parse(document, (key, value: unknown) => {
-      if (typeof value === "string" && value !== "" && isSecretName(key) && !NAMES_A_SECRET.test(key))
+      if (
+        typeof value === "string" &&
+        value.length >= SHORTEST_SECRET &&
+        isSecretName(key) &&
+        !NAMES_A_SECRET.test(key)
+      )
         found ??= key;
       return value;
     });

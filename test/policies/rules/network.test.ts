@@ -36,12 +36,13 @@ describeRules("network", {
       [deny()],
       [opening({ to: [everywhere(["169.254.0.0/16"])], ports: PORTS })],
       [opening({ to: [{ ipBlock: { cidr: "10.0.0.0/8" } }], ports: PORTS })],
+      [opening({ to: [{ ipBlock: { cidr: "10.0.0.0/8" } }] })],
       [opening({ to: [{ namespaceSelector: {}, podSelector: { matchLabels: { a: "b" } } }], ports: PORTS })],
     ],
     fail: [
       [[opening({ ports: PORTS })], "egress 1: it has no to"],
       [[opening({ from: [], ports: PORTS }, "ingress")], "ingress 1: it has no from"],
-      [[opening({ to: [{ ipBlock: { cidr: "10.0.0.0/8" } }] })], "egress 1: it has no ports"],
+      [[opening({ to: [{ podSelector: { matchLabels: { a: "b" } } }] })], "egress 1: it has no ports"],
       [[opening({ to: [everywhere()], ports: PORTS })], "0.0.0.0/0 reaches 169.254.169.254"],
       [[opening({ to: [{ ipBlock: { cidr: "169.254.0.0/16" } }], ports: PORTS })], "169.254.0.0/16 reaches"],
       [
