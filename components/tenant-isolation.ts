@@ -63,6 +63,7 @@ export class TenantIsolation extends pulumi.ComponentResource {
       childOptions(this, opts, { dependsOn: [workloads, role] }),
     );
     new k8s.core.v1.LimitRange(`${name}-system-limits`, buildSystemLimits(args), inside);
+    new k8s.core.v1.ResourceQuota(`${name}-system-quota`, buildSystemQuota(args), inside);
     for (const policy of buildNetworkPolicies(args)) {
       const { namespace, name: policyName } = policy.metadata;
       const side = namespace === args.namespace ? "" : "system-";
@@ -94,6 +95,14 @@ export function buildSystemLimits({ environment, systemNamespace }: TenantIsolat
   return {
     metadata: { name: "system", namespace: systemNamespace, labels: labels(environment, "isolation") },
     spec: { limits: [CONTAINER_DEFAULTS] },
+  };
+}
+
+/** Room for the set-up jobs, the object storage and their successors during an update; a runaway stops here. */
+export function buildSystemQuota({ environment, systemNamespace }: TenantIsolationArgs) {
+  return {
+    metadata: { name: "system", namespace: systemNamespace, labels: labels(environment, "isolation") },
+    spec: { hard: { pods: "20", "count/jobs.batch": "20", "count/cronjobs.batch": "5" } },
   };
 }
 

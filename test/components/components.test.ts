@@ -113,6 +113,7 @@ const COMPONENTS: Record<string, { make: Make; children: string[] }> = {
       "NetworkPolicy x-system-allow-catalogue",
       "NetworkPolicy x-system-allow-dns",
       "NetworkPolicy x-system-default-deny",
+      "ResourceQuota x-system-quota",
       "Role x-cleanup-role",
       "RoleBinding x-cleanup-binding",
       "ServiceAccount x-catalogue-migrations",

@@ -77,6 +77,7 @@ describe("the rendered local stack", () => {
       "PriorityClass/video-jobs-cleanup",
       "ResourceQuota/video-jobs/worker-scratch",
       "ResourceQuota/video-storage/object-storage",
+      "ResourceQuota/video-storage/system",
       "Role/video-jobs/cleanup",
       "RoleBinding/video-jobs/cleanup",
       "Secret/video-jobs/catalogue-cleanup",
@@ -377,7 +378,7 @@ describe("the command", () => {
     const config = join(directory, "config.json");
     writeFileSync(config, JSON.stringify(LOCAL_CONFIGURATION));
     const { stdout } = await command("--stack", "local", "--out", out, "--config", config);
-    expect(stdout).toBe(`57 objects of stack local written to ${out}\n`);
+    expect(stdout).toBe(`58 objects of stack local written to ${out}\n`);
     expect(readdirSync(out).sort()).toEqual(["_cluster", "video-jobs", "video-storage"]);
     const read = (file: string) => parse(readFileSync(join(out, file), "utf8")) as KubernetesObject;
     expect(read("_cluster/storageclass-video-jobs-local-ssd.yaml")).toEqual(

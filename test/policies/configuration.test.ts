@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 
 import { describe, expect, it } from "vitest";
 
-import type { ConfigurationError} from "../../policies/configuration";
+import type { ConfigurationError } from "../../policies/configuration";
 import { readConfiguration } from "../../policies/configuration";
 import { evaluate } from "../../policies/evaluation";
 import { DEFAULT_LIMITS } from "../../policies/limits";

@@ -77,6 +77,7 @@ const of = (
   ...{ name, rule, also, kinds: [kind], breaks },
 });
 
+const limitsClaims = (spec: Props): boolean => spec["hard"]["requests.storage"] !== undefined;
 const PASSWORD = ["hunter", "2"].join("");
 
 const WAYS: readonly Way[] = [
@@ -261,19 +262,19 @@ const WAYS: readonly Way[] = [
     "ResourceQuota",
     "counts no bytes",
     "claim-namespace-has-quota",
-    ({ spec }) => delete spec.hard["requests.storage"],
+    ({ spec }) => limitsClaims(spec) && delete spec.hard["requests.storage"],
   ),
   of(
     "ResourceQuota",
     "counts no claims",
     "claim-namespace-has-quota",
-    ({ spec }) => delete spec.hard.persistentvolumeclaims,
+    ({ spec }) => limitsClaims(spec) && delete spec.hard.persistentvolumeclaims,
   ),
   of(
     "ResourceQuota",
     "is too small",
     "claim-namespace-has-quota",
-    ({ spec }) => (spec.hard["requests.storage"] = "1Mi"),
+    ({ spec }) => limitsClaims(spec) && (spec.hard["requests.storage"] = "1Mi"),
   ),
   of(
     "StorageClass",
@@ -388,9 +389,14 @@ const WAYS: readonly Way[] = [
 
 /** Ways that take a whole resource away, or change what surrounds its inputs. */
 function surroundings(views: readonly ResourceView[]): Mutation[] {
-  const without = (kind: string, rule: string, also: readonly string[] = []): Mutation[] =>
+  const without = (
+    kind: string,
+    rule: string,
+    also: readonly string[] = [],
+    fits: (view: ResourceView) => boolean = () => true,
+  ): Mutation[] =>
     views
-      .filter((view) => kindOf(view) === kind)
+      .filter((view) => kindOf(view) === kind && fits(view))
       .map((gone) => ({
         name: `${kind} ${gone.name} is gone`,
         rule,
@@ -411,7 +417,10 @@ function surroundings(views: readonly ResourceView[]): Mutation[] {
     }));
   return [
     ...without("LimitRange", "namespace-restricted"),
-    ...without("ResourceQuota", "claim-namespace-has-quota", ["namespace-restricted"]),
+    ...without("ResourceQuota", "claim-namespace-has-quota", ["namespace-restricted"], ({ props }) =>
+      limitsClaims(props["spec"] as Props),
+    ),
+    ...without("NetworkPolicy", "namespace-closed", [], ({ name }) => name.endsWith("default-deny")),
     ...without("RoleBinding", "token-on-purpose"),
     ...changed("takes the default provider", "provider-stated", (view) => kindOf(view) !== undefined, {
       provider: "default_4_32_0",

@@ -33,7 +33,7 @@ export const noSecretInConfigMap: ResourceRule = {
 /** A field that is called a secret in Kubernetes' way says which Secret it means. */
 const NAMES_A_SECRET = /Secret$/;
 /** A shorter one is a choice, such as `credentials: secret`. */
-const SHORTEST_SECRET = 7;
+const SHORTEST_SECRET = 8;
 
 /** The first field of a JSON document that is named like a secret and has a text. */
 function secretField(document: string): string | undefined {
