@@ -4,20 +4,22 @@ import * as pulumi from "@pulumi/pulumi";
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
 
 import { childOptions } from "./lib/child-options.js";
-import { buildCleanupCronJobs } from "./lib/cleanup-cron-jobs.js";
+import { buildCleanupCronJobs, NODE_CRITICAL } from "./lib/cleanup-cron-jobs.js";
 import type { CleanupCronJobsArgs } from "./lib/cleanup-cron-jobs.js";
 import { labels } from "./lib/labels.js";
 import { CLEANUP_CONFIG_MAP } from "./lib/mounts.js";
-import { contentHash } from "./lib/names.js";
 
-export interface CleanupCronJobArgs extends Omit<CleanupCronJobsArgs, "priorityClass" | "configHash"> {
-  /** What the sweep is told; it reaches the pods as a file. */
+export interface CleanupCronJobArgs extends CleanupCronJobsArgs {
+  /** What the sweep is told; it reaches the pods as a file, and so the next sweep without any other change. */
   readonly config: CleanupConfig;
 }
 
 /**
- * The sweep of every volume: its settings, a priority above the workers', and a CronJob for each node. Its
+ * The sweep of every volume: its settings, leave to run above the workers, and a CronJob for each node. Its
  * pods are restricted, hold no privilege and mount no path of the host.
+ *
+ * Depend on what binds the claims ({@link WorkerScratch}): a sweep must never be the first to use one, because
+ * the first decides where a claim that isn't bound will lie.
  */
 export class CleanupCronJob extends pulumi.ComponentResource {
   /** Names of the CronJobs, one for each node. */
@@ -25,25 +27,23 @@ export class CleanupCronJob extends pulumi.ComponentResource {
 
   constructor(name: string, args: CleanupCronJobArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("video-storage:kubernetes:CleanupCronJob", name, {}, opts);
-    const priorityClass = cleanupPriorityClassName(args.namespace);
+    const cronJobs = buildCleanupCronJobs(args);
     const settings = new k8s.core.v1.ConfigMap(
       `${name}-config`,
       buildCleanupSettings(args),
       childOptions(this, opts),
     );
-    const priority = new k8s.scheduling.v1.PriorityClass(
-      `${name}-priority`,
-      buildPriorityClass(args.environment, priorityClass),
-      childOptions(this, opts, {
-        // Immutable in the API.
-        replaceOnChanges: ["value", "preemptionPolicy"],
-        deleteBeforeReplace: true,
-      }),
-    );
-    const cronJobs = buildCleanupCronJobs({ ...args, priorityClass, configHash: contentHash(args.config) });
+    const leave = isReserved(args.priorityClass ?? NODE_CRITICAL)
+      ? [
+          new k8s.core.v1.ResourceQuota(
+            `${name}-priority`,
+            buildPriorityQuota(args, cronJobs.length),
+            childOptions(this, opts),
+          ),
+        ]
+      : [];
     this.cronJobs = cronJobs.map((cronJob) => {
-      const dependsOn = [settings, priority];
-      const options = childOptions(this, opts, { dependsOn });
+      const options = childOptions(this, opts, { dependsOn: [settings, ...leave] });
       return new k8s.batch.v1.CronJob(`${name}-${cronJob.metadata.name}`, cronJob, options).metadata.name;
     });
 
@@ -51,18 +51,33 @@ export class CleanupCronJob extends pulumi.ComponentResource {
   }
 }
 
-/** PriorityClasses have no namespace, so it is in the name. */
-export function cleanupPriorityClassName(namespace: string): string {
-  return `${namespace}-cleanup`;
+/** Whether a PriorityClass is one of Kubernetes' own two. */
+function isReserved(priorityClass: string): boolean {
+  return priorityClass.startsWith("system-");
 }
 
-export function buildPriorityClass(environment: string, name: string) {
+/**
+ * As many critical pods in the namespace as sweeps can run, one ending as the next begins. Some clusters (GKE)
+ * refuse such pods outside kube-system unless a quota grants them, and where they don't, it is a bound.
+ */
+export function buildPriorityQuota(
+  args: Pick<CleanupCronJobArgs, "environment" | "namespace" | "priorityClass">,
+  cronJobs: number,
+) {
   return {
-    metadata: { name, labels: labels(environment, "cleanup") },
-    value: 1_000_000,
-    // First in the queue, but an extraction is never ended for a sweep.
-    preemptionPolicy: "Never",
-    description: "The cleanup job goes before the workers: on a full node nothing else helps.",
+    metadata: {
+      name: "cleanup-priority",
+      namespace: args.namespace,
+      labels: labels(args.environment, "cleanup"),
+    },
+    spec: {
+      hard: { pods: String(2 * cronJobs) },
+      scopeSelector: {
+        matchExpressions: [
+          { scopeName: "PriorityClass", operator: "In", values: [args.priorityClass ?? NODE_CRITICAL] },
+        ],
+      },
+    },
   };
 }
 

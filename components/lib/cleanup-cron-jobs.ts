@@ -5,10 +5,11 @@ import {
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
 } from "@video-storage/contract/stack-contract";
 
+import { spreadSchedule } from "./cleanup-schedule.js";
 import { labels } from "./labels.js";
 import { CLEANUP_CONFIG_MAP, claimVolume, configMapVolume, fieldVariable, secretVolume } from "./mounts.js";
 import { cronJobName } from "./names.js";
-import { containerSecurity, podSecurity } from "./security-context.js";
+import { containerSecurity, podSecurity, userNamespace } from "./security-context.js";
 import type { Slot } from "./slots.js";
 
 export interface CleanupCronJobsArgs {
@@ -18,21 +19,55 @@ export interface CleanupCronJobsArgs {
   readonly slots: readonly Slot[];
   /** Image of the cleanup job, by digest. */
   readonly image: string;
-  /** Five cron fields. */
+  /** Five cron fields; each node begins at a minute of its own, see {@link spreadSchedule}. */
   readonly schedule: string;
   readonly timeZone: string;
   /** A sweep that takes longer is ended; the next one finishes its work. At least 10. */
   readonly activeDeadlineSeconds: number;
-  /** How late a sweep may still start. At least 10, or the controller may miss it for ever. */
+  /** How late a sweep may still start. At least 10: the controller looks that seldom, and would miss it for ever. */
   readonly startingDeadlineSeconds: number;
   /** Whether the sweep may ask Kubernetes for pods; only then does it get a token. */
   readonly checkPods: boolean;
-  readonly priorityClass: string;
   readonly catalogueSecret: string;
   readonly objectStorageSecret: string | null;
-  /** Changes with the settings, so that a running CronJob's pods are told apart by what they were told. */
-  readonly configHash: string;
+  /** Name of a PriorityClass that exists; {@link NODE_CRITICAL} unless the cluster keeps that for itself. */
+  readonly priorityClass?: string;
+  /** Taints of the nodes with the slots. Disk pressure and a cordon are tolerated anyway. */
+  readonly tolerations?: readonly object[];
+  /** Whether pods have users of their own (`hostUsers: false`). */
+  readonly userNamespaces?: boolean;
+  /** As the contract's slots have it: the directory of a volume that is mounted as the jobs' root. */
+  readonly subPath?: string;
 }
+
+/**
+ * A kubelet whose disk is full refuses every new pod, whatever it tolerates, unless its priority is one of the
+ * two that Kubernetes brings with it (kubelet/eviction, Admit; kubernetes#40573). No PriorityClass of our own
+ * can be as high.
+ */
+export const NODE_CRITICAL = "system-node-critical";
+
+/**
+ * Little, so that it fits on any node: the scheduler would end a worker to make room for what is critical. What
+ * a sweep uses is bounded by its limits.
+ */
+const RESOURCES = {
+  requests: { cpu: "1m", memory: "8Mi", "ephemeral-storage": "1Mi" },
+  limits: { memory: "256Mi", "ephemeral-storage": "64Mi" },
+} as const;
+
+/**
+ * A full disk taints its node, and then it is the cleaner that is needed (local-path-provisioner#322); on a node
+ * that takes no new pods, those that are there fill their slots on.
+ */
+const TOLERATIONS = ["disk-pressure", "unschedulable"].map((condition) => ({
+  key: `node.kubernetes.io/${condition}`,
+  operator: "Exists",
+  effect: "NoSchedule",
+}));
+
+/** Threads that delete at the same time; more than processors pay, since each mostly waits for the disk. */
+const THREAD_POOL = { name: "UV_THREADPOOL_SIZE", value: "8" } as const;
 
 /**
  * One CronJob for each node, because a CronJob can't run on every node (kubernetes#36601): its pod has a
@@ -60,12 +95,13 @@ function buildCronJob(args: CleanupCronJobsArgs, group: string, slots: readonly 
   return {
     metadata: { name: cleanupCronJobName(group), namespace: args.namespace, labels: podLabels },
     spec: {
-      schedule: args.schedule,
+      schedule: spreadSchedule(args.schedule, slots[0]!.groupNumber),
       timeZone: args.timeZone,
       concurrencyPolicy: "Forbid",
       startingDeadlineSeconds: args.startingDeadlineSeconds,
-      successfulJobsHistoryLimit: 3,
-      failedJobsHistoryLimit: 5,
+      // What happened is in the catalogue and the metrics; each kept Job is a Job and a pod for every node.
+      successfulJobsHistoryLimit: 1,
+      failedJobsHistoryLimit: 2,
       suspend: false,
       jobTemplate: {
         metadata: { labels: podLabels },
@@ -74,7 +110,7 @@ function buildCronJob(args: CleanupCronJobsArgs, group: string, slots: readonly 
           backoffLimit: 0,
           activeDeadlineSeconds: args.activeDeadlineSeconds,
           template: {
-            metadata: { labels: podLabels, annotations: { "video-storage/config-hash": args.configHash } },
+            metadata: { labels: podLabels },
             spec: buildPodSpec(args, slots),
           },
         },
@@ -89,9 +125,9 @@ function buildPodSpec(args: CleanupCronJobsArgs, slots: readonly Slot[]) {
     serviceAccountName: "cleanup",
     automountServiceAccountToken: args.checkPods,
     enableServiceLinks: false,
-    priorityClassName: args.priorityClass,
-    // A full disk taints its node, and then it is the cleaner that is needed (local-path-provisioner#322).
-    tolerations: [{ key: "node.kubernetes.io/disk-pressure", operator: "Exists", effect: "NoSchedule" }],
+    ...userNamespace(args.userNamespaces ?? false),
+    priorityClassName: args.priorityClass ?? NODE_CRITICAL,
+    tolerations: [...TOLERATIONS, ...(args.tolerations ?? [])],
     securityContext: podSecurity(slots[0]!.runAsUser),
     containers: slots.map((slot) => buildContainer(args, slot)),
     volumes: [
@@ -112,17 +148,19 @@ function buildContainer(args: CleanupCronJobsArgs, slot: Slot) {
     imagePullPolicy: "IfNotPresent",
     args: ["sweep", "--volume", slot.name, "--root", JOBS_ROOT, "--config", CLEANUP_CONFIG_FILE],
     env: [
+      THREAD_POOL,
       fieldVariable("NODE_NAME", "spec.nodeName"),
       fieldVariable("POD_NAME", "metadata.name"),
       fieldVariable("POD_NAMESPACE", "metadata.namespace"),
     ],
-    resources: {
-      requests: { cpu: "50m", memory: "64Mi", "ephemeral-storage": "16Mi" },
-      limits: { memory: "256Mi", "ephemeral-storage": "64Mi" },
-    },
+    resources: RESOURCES,
     securityContext: containerSecurity(slot.runAsUser),
     volumeMounts: [
-      { name: volumeName(slot), mountPath: JOBS_ROOT },
+      {
+        name: volumeName(slot),
+        mountPath: JOBS_ROOT,
+        ...(args.subPath !== undefined && { subPath: args.subPath }),
+      },
       {
         name: "config",
         mountPath: CLEANUP_CONFIG_FILE.slice(0, CLEANUP_CONFIG_FILE.lastIndexOf("/")),

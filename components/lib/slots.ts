@@ -28,6 +28,8 @@ export interface Slot {
   readonly name: string;
   /** Slots of one group are on one node, and swept by one CronJob: the node's name, or the pool's and a number. */
   readonly group: string;
+  /** Number of the group, for what groups are to do by turns. Groups of one pool, and nodes by id, count on. */
+  readonly groupNumber: number;
   /** Null where the storage decides, when the claim is first used. */
   readonly node: string | null;
   /** The pool it belongs to; null for a slot of a declared node. */
@@ -50,6 +52,7 @@ export function slotsOf(nodes: readonly NodeWithSlots[]): Slot[] {
       return {
         name,
         group: node.name,
+        groupNumber: node.id,
         node: node.name,
         pool: null,
         indexOnNode,
@@ -69,6 +72,7 @@ export function slotsOfPools(pools: readonly PoolOfSlots[]): Slot[] {
       return {
         name,
         group: `${pool.name}-${Math.floor(index / pool.slotsPerNode)}`,
+        groupNumber: pool.id + Math.floor(index / pool.slotsPerNode),
         node: null,
         pool: pool.name,
         indexOnNode: index % pool.slotsPerNode,

@@ -8,7 +8,6 @@ import { buildAlertRules } from "../../components/lib/alert-rules.js";
 import { cleanupPolicy, workerPolicy } from "../../components/lib/bucket-policies.js";
 import { catalogueLogins } from "../../components/lib/catalogue-logins.js";
 import { buildClaim } from "../../components/lib/claims.js";
-import { buildCleanupCronJobs } from "../../components/lib/cleanup-cron-jobs.js";
 import { buildMinioServer } from "../../components/lib/minio-workloads.js";
 import { canonicalJson, cappedName, contentHash, cronJobName } from "../../components/lib/names.js";
 import { buildNetworkPolicies } from "../../components/lib/network-policies.js";
@@ -20,12 +19,10 @@ import {
   UPLOADER_USER,
 } from "../../components/lib/security-context.js";
 import { slotsOf, slotsOfPools } from "../../components/lib/slots.js";
-import { buildWorkerPod } from "../../components/lib/worker-pod.js";
 import { buildStorageClass, buildVolume } from "../../components/local-ssd-storage.js";
 import { buildCleanupRole } from "../../components/tenant-isolation.js";
 import { buildLimits, buildQuota } from "../../components/worker-scratch.js";
 import { tenantIds } from "../support/arbitraries.js";
-import { stackContract } from "../support/documents.js";
 import { image } from "../support/local-configuration.js";
 
 const acme = parseTenantId("acme");
@@ -45,6 +42,7 @@ describe("slots", () => {
       {
         name: "node-a-example-slot-0",
         group: "node-a.example",
+        groupNumber: 0,
         node: "node-a.example",
         pool: null,
         indexOnNode: 0,
@@ -55,6 +53,7 @@ describe("slots", () => {
       {
         name: "node-a-example-slot-1",
         group: "node-a.example",
+        groupNumber: 0,
         node: "node-a.example",
         pool: null,
         indexOnNode: 1,
@@ -65,6 +64,7 @@ describe("slots", () => {
       {
         name: "node-b-slot-0",
         group: "node-b",
+        groupNumber: 7,
         node: "node-b",
         pool: null,
         indexOnNode: 0,
@@ -109,6 +109,7 @@ describe("slots of a pool", () => {
     expect(first).toEqual({
       name: "i4i-slot-0",
       group: "i4i-0",
+      groupNumber: 10,
       node: null,
       pool: "i4i",
       indexOnNode: 0,
@@ -220,148 +221,6 @@ describe("the workers' namespace", () => {
       objectStoragePort: null,
     });
     expect(role.rules).toEqual([{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }]);
-  });
-});
-
-describe("a worker's pod", () => {
-  const contract = stackContract();
-  const slot = contract.slots[0]!;
-  const tenant = contract.tenants[0]!;
-  const pod = buildWorkerPod({
-    contract,
-    image: image("worker"),
-    command: ["work"],
-    slot: slot.name,
-    tenant: tenant.id,
-  });
-
-  it("runs as its slot's user, in no other group, and holds no privilege or token", () => {
-    expect(pod.spec).toMatchObject({
-      restartPolicy: "Never",
-      serviceAccountName: contract.worker.serviceAccount,
-      automountServiceAccountToken: false,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: slot.runAsUser,
-        runAsGroup: slot.runAsUser,
-        seccompProfile: { type: "RuntimeDefault" },
-      },
-    });
-    expect(pod.spec.securityContext).not.toHaveProperty("supplementalGroups");
-    expect(pod.spec.securityContext).not.toHaveProperty("fsGroup");
-    expect(pod.spec.containers[0]!.securityContext).toEqual(RESTRICTED);
-  });
-
-  it("sees its slot, the contract and its tenant's credentials, and no other", () => {
-    expect(pod.spec.containers[0]!.volumeMounts!.map(({ name, mountPath }) => [name, mountPath])).toEqual([
-      ["jobs", "/tmp/video-jobs"],
-      ["contract", "/etc/video-storage"],
-      ["catalogue", "/run/secrets/catalogue"],
-      ["object-storage", "/run/secrets/object-storage"],
-    ]);
-    expect(pod.spec.volumes).toEqual([
-      { name: "jobs", persistentVolumeClaim: { claimName: slot.claim } },
-      { name: "contract", configMap: { name: "video-storage-contract", defaultMode: 0o444 } },
-      { name: "catalogue", secret: { secretName: tenant.catalogueSecret, defaultMode: 0o444 } },
-      { name: "object-storage", secret: { secretName: tenant.objectStorageSecret, defaultMode: 0o444 } },
-    ]);
-  });
-
-  it("is told who it is", () => {
-    expect(pod.metadata.labels).toMatchObject({
-      "video-storage/tenant": tenant.id,
-      "video-storage/volume": slot.name,
-    });
-    expect(pod.spec.containers[0]!.env!.map((variable) => variable.name)).toEqual([
-      "VIDEO_STORAGE_CONTRACT",
-      "VIDEO_STORAGE_TENANT",
-      "VIDEO_STORAGE_VOLUME",
-      "NODE_NAME",
-      "POD_NAME",
-      "POD_NAMESPACE",
-    ]);
-  });
-
-  it.each([
-    [{ slot: "slot-9" }, 'the contract has no slot "slot-9"'],
-    [{ tenant: "nobody" }, 'the contract has no tenant "nobody"'],
-  ])("is refused for %j", (change, message) => {
-    expect(() =>
-      buildWorkerPod({ contract, image: image("w"), slot: slot.name, tenant: tenant.id, ...change }),
-    ).toThrow(message);
-  });
-});
-
-describe("the cleanup CronJobs", () => {
-  const cronJobs = buildCleanupCronJobs({
-    environment: "test",
-    namespace: "jobs",
-    slots,
-    image: image("cleanup-job"),
-    schedule: "*/10 * * * *",
-    timeZone: "Etc/UTC",
-    activeDeadlineSeconds: 600,
-    startingDeadlineSeconds: 60,
-    checkPods: false,
-    priorityClass: "jobs-cleanup",
-    catalogueSecret: "catalogue-cleanup",
-    objectStorageSecret: "object-storage-cleanup",
-    configHash: "0123456789",
-  });
-  const job = cronJobs[0]!.spec.jobTemplate.spec;
-
-  it("are one for each node, never two at once, and always end", () => {
-    expect(cronJobs.map(({ metadata }) => metadata.name)).toEqual([
-      "cleanup-node-a-example",
-      "cleanup-node-b",
-    ]);
-    expect(cronJobs[0]!.spec).toMatchObject({
-      schedule: "*/10 * * * *",
-      timeZone: "Etc/UTC",
-      concurrencyPolicy: "Forbid",
-      startingDeadlineSeconds: 60,
-      successfulJobsHistoryLimit: 3,
-      failedJobsHistoryLimit: 5,
-    });
-    expect([job.backoffLimit, job.activeDeadlineSeconds]).toEqual([0, 600]);
-    expect(job).not.toHaveProperty("ttlSecondsAfterFinished");
-  });
-
-  it("go before the workers, to a node whose disk is full too", () => {
-    const { priorityClassName, tolerations, automountServiceAccountToken } = job.template.spec;
-    expect(priorityClassName).toBe("jobs-cleanup");
-    expect(tolerations).toEqual([
-      { key: "node.kubernetes.io/disk-pressure", operator: "Exists", effect: "NoSchedule" },
-    ]);
-    expect(automountServiceAccountToken).toBe(false);
-  });
-
-  it("sweep each slot in a container of its own, as its owner, seeing it alone", () => {
-    const seen = job.template.spec.containers.map(({ name, args, securityContext, volumeMounts }) => ({
-      name,
-      args,
-      securityContext,
-      slots: volumeMounts.filter((mount) => mount.mountPath === "/tmp/video-jobs").map((mount) => mount.name),
-    }));
-    const container = (index: number) => ({
-      name: `sweep-slot-${index}`,
-      args: [
-        "sweep",
-        "--volume",
-        `node-a-example-slot-${index}`,
-        "--root",
-        "/tmp/video-jobs",
-        "--config",
-        "/etc/video-storage/cleanup.json",
-      ],
-      securityContext: { runAsUser: 21_000 + index, runAsGroup: 21_000 + index, ...RESTRICTED },
-      slots: [`slot-${index}`],
-    });
-    expect(seen).toEqual([container(0), container(1)]);
-  });
-
-  it("mount no path of the host", () => {
-    expect(JSON.stringify(cronJobs)).not.toContain("hostPath");
   });
 });
 

@@ -216,7 +216,7 @@ const COMPONENTS: Record<string, { make: Make; children: string[] }> = {
       "ConfigMap x-config",
       "CronJob x-cleanup-node-a",
       "CronJob x-cleanup-node-b",
-      "PriorityClass x-priority",
+      "ResourceQuota x-priority",
     ],
   },
   NodeExporterAlerts: {
@@ -323,11 +323,6 @@ describe("options that the engine needs told", () => {
         deleteBeforeReplace,
       }));
     expect(told.sort((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
-      {
-        name: "CleanupCronJob-priority",
-        replaceOnChanges: ["value", "preemptionPolicy"],
-        deleteBeforeReplace: true,
-      },
       {
         name: "LocalSsdStorage-class",
         replaceOnChanges: ["provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"],

@@ -74,7 +74,7 @@ describe("the rendered local stack", () => {
       "PersistentVolumeClaim/video-jobs/node-0-slot-1",
       "PersistentVolumeClaim/video-jobs/node-0-slot-2",
       "PersistentVolumeClaim/video-storage/object-storage",
-      "PriorityClass/video-jobs-cleanup",
+      "ResourceQuota/video-jobs/cleanup-priority",
       "ResourceQuota/video-jobs/worker-scratch",
       "ResourceQuota/video-storage/object-storage",
       "ResourceQuota/video-storage/system",
