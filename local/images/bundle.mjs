@@ -8,9 +8,9 @@ import { build } from "esbuild";
 /**
  * Leaves `directory/name.mjs`, and below `directory/node_modules` the native library for locks where the
  * program takes them. Extra directories are copied beside the file under their own name.
- * @param {{ entry: string, directory: string, name: string, locks?: boolean, copy?: readonly string[] }} options
+ * @param {{ entry: string, directory: string, name: string, locks?: boolean, copy?: readonly string[], target?: string }} options
  */
-export async function bundle({ entry, directory, name, locks = false, copy = [] }) {
+export async function bundle({ entry, directory, name, locks = false, copy = [], target = "node24" }) {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   await build({
@@ -19,7 +19,7 @@ export async function bundle({ entry, directory, name, locks = false, copy = [] 
     bundle: true,
     platform: "node",
     format: "esm",
-    target: "node24",
+    target,
     // koffi opens its native library itself at run time.
     external: ["koffi", "pg-native"],
     // Packages that are CommonJS call require() for Node's own modules.

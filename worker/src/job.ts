@@ -585,10 +585,8 @@ export class Job {
     if (this.#lease === undefined) return;
     const stamp = recordStamp(this.#lease.directory);
     if (stamp === this.#stamp) return;
-    if (this.#stamp !== undefined) {
-      const text = fsSync.readFileSync(`/proc/self/fd/${this.#lease.directory}/${METADATA_FILE}`, "utf8");
-      this.#record = parseOwn(text, this.identity);
-    }
+    const text = fsSync.readFileSync(`/proc/self/fd/${this.#lease.directory}/${METADATA_FILE}`, "utf8");
+    this.#record = parseOwn(text, this.identity);
     this.#stamp = stamp;
     if (this.#record.state !== "active") this.#endLease();
   }
