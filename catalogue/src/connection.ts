@@ -3,6 +3,7 @@ import path from "node:path";
 import pg from "pg";
 import type { CatalogueAddress } from "@video-storage/contract/schemas";
 import { translated } from "./errors.js";
+import { tlsOptions } from "./tls.js";
 
 export { CatalogueBusyError, CatalogueRefusedError, CatalogueUnavailableError } from "./errors.js";
 
@@ -49,7 +50,7 @@ export function connect(settings: CatalogueSettings): Catalogue {
     database: settings.database,
     user: settings.user,
     password: settings.password,
-    ssl: settings.tls,
+    ssl: tlsOptions(settings),
     max: 4,
     connectionTimeoutMillis: settings.connectTimeoutMilliseconds ?? 5_000,
     statement_timeout: statementTimeout,

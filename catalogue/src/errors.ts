@@ -29,9 +29,9 @@ const NETWORK_CODES = new Set([
 // https://www.postgresql.org/docs/current/errcodes-appendix.html: connection trouble, out of resources,
 // shutting down or starting, statement time-out, failed over to a read-only server, deadlock.
 const UNAVAILABLE_STATES = /^(08...|53...|57P0[1-5]|57014|25006|40001|40P01)$/;
-// The last four: no such database, or the migrations have not run.
+// 3D000 to 42883: no such database, or the migrations have not run. 54000: more rows than a tenant may have.
 const LOCK_NOT_AVAILABLE = "55P03";
-const REFUSED_STATES = /^(28...|42501|23505|23514|3D000|3F000|42P01|42883)$/;
+const REFUSED_STATES = /^(28...|42501|23505|23514|3D000|3F000|42P01|42883|54000)$/;
 // pg gives these no code.
 const UNAVAILABLE_MESSAGES =
   /timeout exceeded when trying to connect|connection terminated|timeout expired|query read timeout|client has encountered a connection error|cannot use a pool after|client was closed/i;

@@ -1,12 +1,22 @@
 import { readFile } from "node:fs/promises";
 import { Command } from "commander";
 import { isTenantId } from "@video-storage/contract/identity";
+import { InvalidAdministratorUrlError } from "./administrator.js";
 import { CatalogueUnavailableError } from "./errors.js";
 import { CATALOGUE_ROLES } from "./logins.js";
 import type { CatalogueLogin, CatalogueRole } from "./logins.js";
-import { migrate, provisionLogins } from "./migrate.js";
+import { migrate } from "./migrate.js";
+import { provisionLogins } from "./provision.js";
 
 class UsageError extends Error {}
+
+interface MigrateCommand {
+  readonly adminUrlFile: string;
+  readonly loginsFile?: string;
+  readonly requireTls?: true;
+  readonly caFile?: string;
+  readonly migrations?: string;
+}
 
 const readSecret = async (file: string): Promise<string> =>
   (await readFile(file, "utf8")).replace(/\r?\n$/, "");
@@ -20,7 +30,7 @@ async function readLogins(file: string): Promise<CatalogueLogin[]> {
 }
 
 async function readLogin(entry: Record<string, unknown>, where: string): Promise<CatalogueLogin> {
-  const { login, role, tenantId, passwordFile } = entry;
+  const { login, role, tenantId, passwordFile, connectionLimit } = entry;
   if (typeof login !== "string" || !/^[a-z][a-z0-9_]{0,62}$/.test(login)) {
     throw new UsageError(`${where}.login must be lower-case letters, digits and "_", at most 63`);
   }
@@ -30,9 +40,22 @@ async function readLogin(entry: Record<string, unknown>, where: string): Promise
   if (typeof passwordFile !== "string") throw new UsageError(`${where}.passwordFile must be a path`);
   const password = await readSecret(passwordFile);
   if (password === "") throw new UsageError(`${where}: ${passwordFile} is empty`);
-  if (role !== "worker") return { login, role: role as Exclude<CatalogueRole, "worker">, password };
+  if (
+    connectionLimit !== undefined &&
+    !(Number.isInteger(connectionLimit) && (connectionLimit as number) >= -1)
+  ) {
+    throw new UsageError(
+      `${where}.connectionLimit must be a whole number, or -1 for any number of connections`,
+    );
+  }
+  const common = {
+    login,
+    password,
+    ...(connectionLimit !== undefined && { connectionLimit: connectionLimit as number }),
+  };
+  if (role !== "worker") return { ...common, role: role as Exclude<CatalogueRole, "worker"> };
   if (!isTenantId(tenantId)) throw new UsageError(`${where}.tenantId must be the worker's tenant`);
-  return { login, role, tenantId, password };
+  return { ...common, role, tenantId };
 }
 
 const program = new Command("catalogue")
@@ -47,21 +70,26 @@ program
   .command("migrate")
   .description("Bring the schema to the newest version and the logins to what is asked. Safe to repeat.")
   .requiredOption("--admin-url-file <file>", "file with the URL of a login that may create roles and schemas")
-  .option("--logins-file <file>", "JSON: [{login, role, tenantId?, passwordFile}]")
+  .option("--logins-file <file>", "JSON: [{login, role, tenantId?, passwordFile, connectionLimit?}]")
+  .option("--require-tls", "refuse a server that doesn't prove by its certificate who it is")
+  .option("--ca-file <file>", "PEM file with the certificates that are believed")
   .option("--migrations <directory>", "where the SQL files are, when not beside the program")
-  .action(async (options: { adminUrlFile: string; loginsFile?: string; migrations?: string }) => {
+  .action(async (options: MigrateCommand) => {
     const url = await readSecret(options.adminUrlFile);
-    if (!/^postgres(ql)?:\/\//.test(url))
-      throw new UsageError(`${options.adminUrlFile} must hold a postgres:// URL`);
     // Read before anything is changed, so that a mistake in it leaves everything as it was.
     const logins = options.loginsFile === undefined ? [] : await readLogins(options.loginsFile);
-    const names = await migrate(
-      url,
-      options.migrations === undefined ? {} : { directory: options.migrations },
-    );
+    const administrator = {
+      requireTls: options.requireTls === true,
+      ...(options.caFile !== undefined && { caFile: options.caFile }),
+    };
+    const names = await migrate(url, {
+      ...administrator,
+      ...(options.migrations !== undefined && { directory: options.migrations }),
+    });
     console.log(names.length > 0 ? `migrated: ${names.join(", ")}` : "the schema is up to date");
-    await provisionLogins(url, logins);
+    const notes = await provisionLogins(url, logins, administrator);
     console.log(`logins provisioned: ${logins.map((login) => login.login).join(", ") || "none"}`);
+    for (const note of notes) console.log(`note: this administrator has not all rights: ${note}`);
   });
 
 try {
@@ -70,6 +98,7 @@ try {
   console.error(`catalogue: ${(error as Error).message}`);
   const wrongUsage =
     error instanceof UsageError ||
+    error instanceof InvalidAdministratorUrlError ||
     error instanceof SyntaxError ||
     (error as { code?: string }).code === "ENOENT";
   process.exitCode = error instanceof CatalogueUnavailableError ? 3 : wrongUsage ? 2 : 1;

@@ -174,8 +174,9 @@ export interface SweepResult {
   readonly capacityBytes: number;
 }
 
-/** The sweep's number. */
+/** The sweep's number. Ends what workers' sessions have held for so long that it could only be in the sweep's way. */
 export async function beginSweep(catalogue: Queryable, volume: string, actor: string): Promise<number> {
+  await catalogue.query(`SELECT storage.end_overstaying_workers()`);
   const [row] = await catalogue.query<{ id: number }>(
     `INSERT INTO storage.sweeps (volume, actor) VALUES ($1, $2) RETURNING id`,
     [volume, actor],

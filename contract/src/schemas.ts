@@ -31,7 +31,10 @@ export const catalogueAddressSchema = z.strictObject({
   host: z.string().min(1),
   port: z.int().min(1).max(65_535),
   database: z.string().min(1),
+  /** With it, the server must prove by its certificate that it is `host`; without it, nothing is encrypted. */
   tls: z.boolean(),
+  /** Whose certificates are believed, as PEM; null or nothing for those that the program believes anyway. */
+  caFile: z.string().startsWith("/").nullable().exactOptional(),
 });
 export type CatalogueAddress = z.infer<typeof catalogueAddressSchema>;
 

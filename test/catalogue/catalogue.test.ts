@@ -16,7 +16,8 @@ import {
   tenantOfLogin,
   touch,
 } from "@video-storage/catalogue/jobs";
-import { migrate, provisionLogins } from "@video-storage/catalogue/migrate";
+import { migrate } from "@video-storage/catalogue/migrate";
+import { provisionLogins } from "@video-storage/catalogue/provision";
 import {
   beginSweep,
   findJob,

@@ -9,7 +9,8 @@ import { connect } from "@video-storage/catalogue/connection";
 import type { Catalogue, CatalogueSettings } from "@video-storage/catalogue/connection";
 import { CATALOGUE_ROLES, workerLogin } from "@video-storage/catalogue/logins";
 import type { CatalogueLogin } from "@video-storage/catalogue/logins";
-import { migrate, provisionLogins } from "@video-storage/catalogue/migrate";
+import { migrate } from "@video-storage/catalogue/migrate";
+import { provisionLogins } from "@video-storage/catalogue/provision";
 import { parseTenantId } from "@video-storage/contract/identity";
 
 const HOST = "127.0.0.1";
@@ -18,6 +19,8 @@ const PASSWORD = "test-only";
 
 /** A real Postgres of its own, on a free loopback port. */
 export interface TestPostgres {
+  /** Belongs to the server's user; goes with the server. */
+  readonly directory: string;
   readonly host: string;
   readonly port: number;
   /** An empty database; the result is its administrator's URL. */
@@ -46,9 +49,14 @@ export interface TestCatalogue {
   close(): Promise<void>;
 }
 
-/** `settings` are the server's own, as in postgresql.conf. */
-export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<TestPostgres> {
+type Settings = Readonly<Record<string, string>>;
+
+/** `settings` are the server's own, as in postgresql.conf; `own` makes a file the server's user's. */
+export async function startPostgres(
+  settings: Settings | ((directory: string, own: (file: string) => Promise<void>) => Promise<Settings>) = {},
+): Promise<TestPostgres> {
   const parent = await fs.mkdtemp(path.join(os.tmpdir(), "video-storage-postgres-"));
+  let own = async (_file: string): Promise<void> => undefined;
   if (process.getuid?.() === 0) {
     // The server refuses to be root and drops to this user, who must own the directory's parent.
     const entry = (await fs.readFile("/etc/passwd", "utf8"))
@@ -57,8 +65,10 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     if (!entry)
       throw new Error('tests that run as root need a user "postgres": apt-get install postgresql-common');
     const [, , uid, gid] = entry.split(":");
-    await fs.chown(parent, Number(uid), Number(gid));
+    own = (file) => fs.chown(file, Number(uid), Number(gid));
+    await own(parent);
   }
+  const extra = typeof settings === "function" ? await settings(parent, own) : settings;
   const port = await freePort();
   const output: string[] = [];
   const server = new EmbeddedPostgres({
@@ -71,7 +81,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     initdbFlags: ["--no-sync", "--locale=C", "--encoding=UTF8"],
     postgresFlags: Object.entries({
       ...{ fsync: "off", listen_addresses: HOST, unix_socket_directories: "" },
-      ...settings,
+      ...extra,
     }).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
     onLog: (message) => void output.push(message),
     onError: (message) => void output.push(String(message)),
@@ -93,8 +103,8 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     return url(name);
   };
 
-  const provision = (adminUrl: string, tenants: readonly string[]): Promise<void> =>
-    provisionLogins(adminUrl, [
+  const provision = async (adminUrl: string, tenants: readonly string[]): Promise<void> => {
+    await provisionLogins(adminUrl, [
       ...tenants.map((tenant): CatalogueLogin => {
         const tenantId = parseTenantId(tenant);
         const login = workerLogin(tenantId);
@@ -106,6 +116,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
         password: `${role}-password`,
       })),
     ]);
+  };
 
   /** Migrated and provisioned once: a copy of it takes a tenth of the time. */
   const templates = new Map<string, Promise<string>>();
@@ -117,6 +128,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   };
 
   return {
+    directory: parent,
     host: HOST,
     port,
     createDatabase: () => createDatabase(),
