@@ -1,7 +1,6 @@
 import { hostname } from "node:os";
 import { KubeConfig } from "@kubernetes/client-node";
 import { Command, CommanderError, Option } from "commander";
-import { readAudit, verifyChain } from "@video-storage/catalogue/audit";
 import {
   CatalogueRefusedError,
   CatalogueUnavailableError,
@@ -19,6 +18,7 @@ import {
 } from "@video-storage/contract/stack-contract";
 import { connectObjectStorage } from "@video-storage/worker/object-storage";
 import type { ObjectStorage } from "@video-storage/worker/object-storage";
+import { addAuditCommands } from "./audit-commands.js";
 import { readConfiguration, readSecret, UsageError } from "./configuration.js";
 import type { SweepContext } from "./context.js";
 import { openRoot } from "./deletion/handles.js";
@@ -113,31 +113,10 @@ ofVolume(program.command("explain"))
     });
   });
 
-const audit = program.command("audit").description("read the record of deletions");
-
-common(audit.command("verify"))
-  .description("prove that no row of the audit was changed, removed or put in between")
-  .option("--volume <name>", "one volume's chain only")
-  .action(async (options: CommonOptions & { volume?: string }) => {
-    await withCatalogue(options, async (catalogue) => {
-      const report = reporterFor(process.stdout, options.json);
-      const { intact, entries, problems, anchors } = verifyChain(await readAudit(catalogue, options.volume));
-      for (const problem of problems) report({ event: "broken", level: "error", ...problem });
-      report({ event: "verified", level: intact ? "info" : "error", intact, entries, anchors });
-      if (!intact) process.exitCode = EXIT_CODES.auditBroken;
-    });
-  });
-
-common(audit.command("export"))
-  .description("write the audit to stdout, one JSON object per row")
-  .option("--volume <name>", "one volume's rows only")
-  .action(async (options: CommonOptions & { volume?: string }) => {
-    await withCatalogue(options, async (catalogue) => {
-      for (const entry of await readAudit(catalogue, options.volume)) {
-        process.stdout.write(`${JSON.stringify(entry)}\n`);
-      }
-    });
-  });
+addAuditCommands<CommonOptions>(program.command("audit").description("read the record of deletions"), {
+  common,
+  withCatalogue,
+});
 
 async function withCatalogue(
   options: CommonOptions,
