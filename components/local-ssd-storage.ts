@@ -1,38 +1,43 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
-import { formatSize } from "@video-storage/contract/sizes";
+import { buildLocalVolume } from "@video-storage/node-agent/volume-object";
 
 import { childOptions } from "./lib/child-options.js";
 import { labels } from "./lib/labels.js";
+import { buildFilesystemOnlyPolicy, buildStorageClass } from "./lib/storage-classes.js";
+import type { LocalSsdMode, StorageClassArgs } from "./lib/storage-classes.js";
 
-/** A filesystem that node preparation has made and mounted, and the claim it is kept for. */
+/** A filesystem that node preparation makes and mounts. */
 export interface LocalVolume {
   /** Name of the PersistentVolume; cluster-wide, so it should begin with the namespace. */
   readonly name: string;
   /** The node's `kubernetes.io/hostname`. */
   readonly node: string;
-  /** Mount point on the node. */
+  /** Mount point on the node; its last component is the slot's name in the node agent's settings. */
   readonly path: string;
   readonly bytes: bigint;
-  /** The one claim that may bind it. */
-  readonly claim: { readonly namespace: string; readonly name: string };
+  /** The one claim that may bind it; null where any claim of the class may. */
+  readonly claim: { readonly namespace: string; readonly name: string } | null;
+  /**
+   * What becomes of the data when the claim is deleted. `wipe`: the node agent wipes it and offers the volume
+   * again. `keep`, the default: nobody touches it, and the volume stays released until somebody decides.
+   */
+  readonly onRelease?: "wipe" | "keep";
 }
 
-export interface LocalSsdStorageArgs {
-  readonly environment: string;
-  /** Name of the StorageClass; cluster-wide. */
-  readonly className: string;
-  readonly volumes: readonly LocalVolume[];
-}
+export type LocalSsdStorageArgs = StorageClassArgs &
+  (
+    | (Extract<LocalSsdMode, { mode: "static" }> & { readonly volumes: readonly LocalVolume[] })
+    | Exclude<LocalSsdMode, { mode: "static" }>
+  );
 
 /**
- * A StorageClass for local SSD and one PersistentVolume for every slot, bound in advance to the claim that
- * owns it: the scheduler follows the volume, so a pod that uses the claim runs where its disk is.
+ * A StorageClass for local SSD and, in mode `static`, one PersistentVolume for every slot: the scheduler follows
+ * the volume, so a pod that uses the claim runs where its disk is. In the other modes volumes are made as they
+ * are needed, by the node agent (`cloud-instance-store`) or by a CSI driver that the cluster has to have.
  *
- * The volumes are directories that node preparation mounts, noexec, nodev and nosuid, from a filesystem of
- * fixed size each: Kubernetes applies no mountOptions to a `local` volume that is mounted already, and
- * enforces no capacity on it. The size is therefore hard only because the filesystem is.
+ * A `local` volume's size is hard only because the filesystem under it is of that size: see NodePreparation.
  */
 export class LocalSsdStorage extends pulumi.ComponentResource {
   readonly className: pulumi.Output<string>;
@@ -51,16 +56,31 @@ export class LocalSsdStorage extends pulumi.ComponentResource {
         deleteBeforeReplace: true,
       }),
     );
-    for (const volume of args.volumes) {
-      new k8s.core.v1.PersistentVolume(
-        `${name}-${volume.name}`,
-        buildVolume(args, volume),
-        childOptions(this, opts, {
-          dependsOn: storageClass,
-          // A volume's place is immutable too; this way the plan says so instead of the API, half-way.
-          replaceOnChanges: ["spec.local", "spec.nodeAffinity"],
-          deleteBeforeReplace: true,
-        }),
+    if (args.mode === "static") {
+      for (const volume of args.volumes) {
+        new k8s.core.v1.PersistentVolume(
+          `${name}-${volume.name}`,
+          buildVolume(args, volume),
+          childOptions(this, opts, {
+            dependsOn: storageClass,
+            // A volume's place is immutable too; this way the plan says so instead of the API, half-way.
+            replaceOnChanges: ["spec.local", "spec.nodeAffinity"],
+            deleteBeforeReplace: true,
+          }),
+        );
+      }
+    }
+    if (args.mode === "topolvm" || args.mode === "openebs-lvm") {
+      const { policy, binding } = buildFilesystemOnlyPolicy(args);
+      const made = new k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
+        `${name}-filesystem-only`,
+        policy,
+        childOptions(this, opts),
+      );
+      new k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
+        `${name}-filesystem-only`,
+        binding,
+        childOptions(this, opts, { dependsOn: made }),
       );
     }
 
@@ -69,34 +89,12 @@ export class LocalSsdStorage extends pulumi.ComponentResource {
   }
 }
 
-export function buildStorageClass(args: LocalSsdStorageArgs) {
-  return {
-    metadata: { name: args.className, labels: labels(args.environment, "storage") },
-    provisioner: "kubernetes.io/no-provisioner",
-    volumeBindingMode: "WaitForFirstConsumer",
-    // What a claim leaves behind may be somebody's only copy.
-    reclaimPolicy: "Retain",
-  };
-}
-
-export function buildVolume(args: LocalSsdStorageArgs, volume: LocalVolume) {
-  return {
-    metadata: { name: volume.name, labels: labels(args.environment, "storage") },
-    spec: {
-      capacity: { storage: formatSize(volume.bytes) },
-      volumeMode: "Filesystem",
-      accessModes: ["ReadWriteOnce"],
-      persistentVolumeReclaimPolicy: "Retain",
-      storageClassName: args.className,
-      claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", ...volume.claim },
-      local: { path: volume.path },
-      nodeAffinity: {
-        required: {
-          nodeSelectorTerms: [
-            { matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: [volume.node] }] },
-          ],
-        },
-      },
-    },
-  };
+/** The PersistentVolume of a declared slot. */
+export function buildVolume(args: StorageClassArgs, volume: LocalVolume) {
+  return buildLocalVolume({
+    ...volume,
+    labels: labels(args.environment, "storage"),
+    className: args.className,
+    onRelease: volume.onRelease ?? "keep",
+  });
 }

@@ -9,11 +9,13 @@ import { catalogueSecretName } from "../components/lib/catalogue-logins.js";
 import { OBJECT_STORAGE_PORT } from "../components/lib/minio-workloads.js";
 import { LocalSsdStorage } from "../components/local-ssd-storage.js";
 import { NodeExporterAlerts } from "../components/node-exporter-alerts.js";
+import { NodePreparation } from "../components/node-preparation.js";
 import { TenantIsolation } from "../components/tenant-isolation.js";
 import { WorkerScratch } from "../components/worker-scratch.js";
 import { buildCleanupConfig, buildContract, storageClassName } from "./contract.js";
 import { readSettings } from "./pulumi-config.js";
-import { directoriesOf, localVolumes, objectStorageVolumeName, slotsOfStack } from "./volumes.js";
+import { localSsdStorageArgs, nodePreparationArgs } from "./storage.js";
+import { directoriesOf, objectStorageVolumeName, slotsOfStack } from "./volumes.js";
 
 const { config, kubeconfig, catalogueAdminUrl } = readSettings();
 const {
@@ -53,12 +55,13 @@ const isolation = new TenantIsolation(
 );
 const inNamespaces = { providers, dependsOn: [isolation] };
 
-const localSsd = new LocalSsdStorage(
-  "local-ssd",
-  { environment, className: storageClass, volumes: localVolumes(config, slots) },
-  { providers },
-);
-const onLocalSsd = { providers, dependsOn: [isolation, localSsd] };
+const localSsd = new LocalSsdStorage("local-ssd", localSsdStorageArgs(config, slots), { providers });
+// After the class, which the volumes that agents make are of.
+const nodePreparation = nodePreparationArgs(config);
+const prepared = nodePreparation
+  ? [new NodePreparation("nodes", nodePreparation, { providers, dependsOn: [localSsd] })]
+  : [];
+const onLocalSsd = { providers, dependsOn: [isolation, localSsd, ...prepared] };
 
 const scratch = new WorkerScratch(
   "scratch",

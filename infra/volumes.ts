@@ -34,6 +34,7 @@ export function localVolumes(config: StackConfig, slots: readonly Slot[]): Local
             path: slot.path,
             bytes: slotSize,
             claim: { namespace, name: slot.claim },
+            onRelease: "wipe" as const,
           },
         ],
   );
@@ -46,6 +47,8 @@ export function localVolumes(config: StackConfig, slots: readonly Slot[]): Local
     path: objectStorage.path,
     bytes: objectStorage.volumeSize,
     claim: { namespace: systemNamespace, name: OBJECT_STORAGE_CLAIM },
+    // A bucket is more than scratch: somebody has to decide what becomes of it.
+    onRelease: "keep" as const,
   };
   return [...workers, objects];
 }

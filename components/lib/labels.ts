@@ -1,6 +1,8 @@
 /** What an object or a pod is there for; pods are selected by it. */
 export type Role =
   | "storage"
+  | "node-agent"
+  | "volume-collector"
   | "isolation"
   | "worker"
   | "uploader"

@@ -15,7 +15,7 @@ const absolutePath = z
 const pattern = z
   .string()
   .regex(
-    /^\/dev\/(?:[\w.:-]+\/)*[\w.:*-]+$/,
+    /^\/dev(?:\/(?!\.{1,2}\/)[\w.:+-]+)*\/(?!\.{1,2}$)[\w.:*+-]+$/,
     "must be a path below /dev, with * in its last component only, such as /dev/disk/by-id/nvme-Samsung*",
   );
 const slotName = z

@@ -32,8 +32,8 @@ export const path = text(
   "an absolute path without . or .. and without a slash at its end",
 );
 export const devicePattern = text(
-  /^\/dev(?:\/(?!\.{1,2}(?:\/|$))[\w.:*+-]+)+$/,
-  "a path below /dev, in which * stands for any characters of a name",
+  /^\/dev(?:\/(?!\.{1,2}\/)[\w.:+-]+)*\/(?!\.{1,2}$)[\w.:*+-]+$/,
+  "a path below /dev, in whose last part * stands for any characters",
 );
 export const image = text(
   /^[a-z0-9][a-z0-9._:/-]*@sha256:[a-f0-9]{64}$/,

@@ -91,6 +91,22 @@ export class Cluster {
     await ask(() => this.core.createPersistentVolume({ body }), `PersistentVolume ${body.metadata?.name}`);
   }
 
+  /** The annotations of this very claim; undefined where it is gone. */
+  async claimAnnotations(claim: {
+    namespace: string;
+    name: string;
+    uid: string;
+  }): Promise<Record<string, string> | undefined> {
+    const { namespace, name, uid } = claim;
+    try {
+      const { metadata } = await this.core.readNamespacedPersistentVolumeClaim({ namespace, name });
+      return metadata?.uid === uid ? (metadata.annotations ?? {}) : undefined;
+    } catch (error) {
+      if (error instanceof ApiException && error.code === 404) return undefined;
+      throw unavailable(error, `claim ${namespace}/${name}`);
+    }
+  }
+
   /** Changes a volume; false where one of the tests in the patch fails: it has changed meanwhile. */
   async patchVolume(name: string, body: readonly PatchOperation[]): Promise<boolean> {
     try {

@@ -130,6 +130,16 @@ export function annotationPatch(volume: Volume, key: string, value: string): Pat
   ];
 }
 
+const FIRST_USER = 1000;
+const LAST_USER = 65_535;
+
+/** The user that a claim's annotation names; undefined for none, for a system's, and for what is no user at all. */
+export function claimUser(annotation: string | undefined): number | undefined {
+  if (annotation === undefined || !/^\d{1,5}$/.test(annotation)) return undefined;
+  const user = Number(annotation);
+  return user >= FIRST_USER && user <= LAST_USER ? user : undefined;
+}
+
 export type Vanished =
   | { readonly do: "nothing" }
   | { readonly do: "note-missing" }

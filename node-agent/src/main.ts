@@ -117,7 +117,7 @@ onCluster(onNode(program.command("run")))
       }
       // The agent of an earlier release may still be finishing a step.
       await locked(options.stateDirectory, stop);
-      await run(machine, options.node, cluster, stop);
+      await run(machine, () => readConfiguration(options.config), options.node, cluster, stop);
     });
   });
 

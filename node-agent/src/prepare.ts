@@ -124,6 +124,7 @@ async function findSlots(
             device: held.device,
             discard,
             target,
+            ownedBySettings: config.volumes?.owner !== "agent",
             filesystem: layout.filesystem,
             inodes: layout.inodes,
             encryption,

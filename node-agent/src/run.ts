@@ -2,13 +2,15 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import type { NodeAgentConfig } from "@video-storage/contract/node-agent-config";
 import { ClusterUnavailableError, hostnameOf, ofNode } from "./cluster.js";
 import type { Cluster } from "./cluster.js";
-import { annotationPatch, decide, mayMake, offerPatch } from "./decisions.js";
+import { annotationPatch, claimUser, decide, mayMake, offerPatch } from "./decisions.js";
 import type { Volume } from "./decisions.js";
 import { nodeNotes, says } from "./node-notes.js";
 import { prepare, reportProblems } from "./prepare.js";
 import type { Machine, NodeSlot, Preparation } from "./prepare.js";
+import { own } from "./filesystem.js";
 import { SlotRefusedError, condemnSlot, prepareSlot } from "./slots.js";
 import { KEYS, agentVolumeName, buildLocalVolume } from "./volume-object.js";
 
@@ -23,7 +25,8 @@ const LONGEST_PAUSE_SECONDS = 60;
  * until the signal. Each round begins with what is really there, so it doesn't matter where the last one ended.
  */
 export async function run(
-  machine: Omit<Machine, "node">,
+  machine: Omit<Machine, "node" | "config">,
+  readConfig: () => Promise<NodeAgentConfig>,
   nodeName: string,
   cluster: Cluster,
   stop: AbortSignal,
@@ -32,13 +35,20 @@ export async function run(
   let watching = false;
   let pause = 1;
   let said = "";
+  let config: NodeAgentConfig | undefined;
   while (!stop.aborted) {
     const woken = new Promise<void>((resolve) => (wake = resolve));
     try {
       const node = hostnameOf(await cluster.node(nodeName));
       if (!watching) cluster.watchVolumes(ofNode(node), () => wake(), stop);
       watching = true;
-      const preparation = await round({ ...machine, node }, nodeName, cluster, stop);
+      // Read in each round, so that a node that is added or grows restarts no agent.
+      config = await readConfig().catch((error: unknown) => {
+        if (!config) throw error;
+        machine.report({ event: "settings-refused", level: "error", reason: (error as Error).message });
+        return config;
+      });
+      const preparation = await round({ ...machine, config, node }, nodeName, cluster, stop);
       const problems = JSON.stringify([...preparation.problems]);
       if (problems !== said) reportProblems(machine.report, preparation.problems);
       said = problems;
@@ -125,6 +135,7 @@ async function attend(
       `what claim ${volume.claim?.namespace}/${volume.claim?.name} had on it is gone: delete the claim to accept the loss`,
     );
   }
+  if (config.volumes!.owner === "agent" && volume.phase === "Bound") await giveToClaim(cluster, slot, volume);
   if (decision.do !== "wipe") return;
   // The list may be a moment old, and what follows can't be taken back.
   const fresh = await cluster.volume(volume.name);
@@ -141,6 +152,14 @@ async function attend(
   if (await cluster.patchVolume(fresh.name, offerPatch(fresh, again.claimUid, uuid))) {
     report({ event: "offered", volume: fresh.name, slot: slot.settings.name });
   }
+}
+
+/** Makes the user that a claim names the owner of the slot that it came to lie on. */
+async function giveToClaim(cluster: Cluster, slot: NodeSlot, { claim }: Volume): Promise<void> {
+  if (claim?.uid === undefined) return;
+  const annotations = await cluster.claimAnnotations({ ...claim, uid: claim.uid });
+  const user = claimUser(annotations?.[KEYS.runAsUser]);
+  if (user !== undefined) await own(slot.target, { ...slot.settings, user });
 }
 
 async function offerNew(machine: Machine, cluster: Cluster, slot: NodeSlot, content: string): Promise<void> {

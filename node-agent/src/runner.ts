@@ -58,7 +58,12 @@ export class CommandFailedError extends Error {
 }
 
 // Nothing of the agent's own environment goes to the programs, and their words are those that are parsed here.
-const ENVIRONMENT = { LC_ALL: "C", LVM_SUPPRESS_FD_WARNINGS: "1" };
+const ENVIRONMENT = {
+  LC_ALL: "C",
+  LVM_SUPPRESS_FD_WARNINGS: "1",
+  // In a container no udev answers, and cryptsetup and LVM would wait for one for ever.
+  DM_DISABLE_UDEV: "1",
+};
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Starts the programs of the machine or container that the agent runs on. */

@@ -22,6 +22,8 @@ export interface SlotPlace {
   readonly discard: boolean;
   /** Where it is mounted on the node. */
   readonly target: string;
+  /** Whether the owner in the settings is for good; otherwise the claim that comes to lie on it names one. */
+  readonly ownedBySettings: boolean;
   readonly filesystem: FilesystemType;
   readonly inodes: number | null;
   readonly encryption: EncryptionSettings;
@@ -110,7 +112,7 @@ async function mountSlot(tools: SlotTools, place: SlotPlace, uuid: string): Prom
   const device = await openSlot(tools, place, uuid);
   await filesystem.mount(tools.runner, device, place.target, place.filesystem);
   // The settings may have another owner than the slot was made with.
-  await filesystem.own(place.target, place.slot);
+  if (place.ownedBySettings) await filesystem.own(place.target, place.slot);
   return true;
 }
 

@@ -16,6 +16,8 @@ export const KEYS = {
   reservedFor: "video-storage/reserved-for",
   /** Annotation of a volume: id of what is on the medium, which changes whenever it is wiped. */
   content: "video-storage/content",
+  /** Annotation of a claim: the user that owns the volume which an agent made, once it is bound. */
+  runAsUser: "video-storage/run-as-user",
   /** Annotation of a volume in use whose content is gone. */
   lost: "video-storage/lost",
   /** Annotation of a volume: since when its node is not in the cluster. */

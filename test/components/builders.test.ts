@@ -19,7 +19,6 @@ import {
   UPLOADER_USER,
 } from "../../components/lib/security-context.js";
 import { slotsOf, slotsOfPools } from "../../components/lib/slots.js";
-import { buildStorageClass, buildVolume } from "../../components/local-ssd-storage.js";
 import { buildCleanupRole } from "../../components/tenant-isolation.js";
 import { buildLimits, buildQuota } from "../../components/worker-scratch.js";
 import { tenantIds } from "../support/arbitraries.js";
@@ -130,43 +129,6 @@ describe("slots of a pool", () => {
 });
 
 describe("a local volume", () => {
-  const args = { environment: "test", className: "fast", volumes: [] };
-
-  it("belongs to a class that waits for its consumer and keeps what is left", () => {
-    expect(buildStorageClass(args)).toMatchObject({
-      metadata: { name: "fast" },
-      provisioner: "kubernetes.io/no-provisioner",
-      volumeBindingMode: "WaitForFirstConsumer",
-      reclaimPolicy: "Retain",
-    });
-  });
-
-  it("is on one node and for one claim", () => {
-    const volume = {
-      name: "v",
-      node: "node-a",
-      path: "/mnt/a/slot-0",
-      bytes: 2n ** 26n,
-      claim: { namespace: "jobs", name: "c" },
-    };
-    expect(buildVolume(args, volume).spec).toEqual({
-      capacity: { storage: "64Mi" },
-      volumeMode: "Filesystem",
-      accessModes: ["ReadWriteOnce"],
-      persistentVolumeReclaimPolicy: "Retain",
-      storageClassName: "fast",
-      claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace: "jobs", name: "c" },
-      local: { path: "/mnt/a/slot-0" },
-      nodeAffinity: {
-        required: {
-          nodeSelectorTerms: [
-            { matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: ["node-a"] }] },
-          ],
-        },
-      },
-    });
-  });
-
   it("is claimed by name", () => {
     const claim = buildClaim({
       environment: "test",

@@ -66,6 +66,7 @@ const COMPONENTS: Record<string, { make: Make; children: string[] }> = {
         {
           environment,
           className: "fast",
+          mode: "static",
           volumes: [
             {
               name: "v0",
