@@ -54,12 +54,14 @@ export async function exclusively<T>(directory: number, work: () => Promise<T>):
 export async function settleFiles(
   directory: number,
   recorded: Readonly<Record<string, FileRecord>>,
+  /** Of other processes: a job that is handed over can't wait for them, and they find that it has ended. */
+  writes: "awaited" | "left" = "awaited",
 ): Promise<Record<string, FileRecord>> {
   const settled: Record<string, FileRecord> = {};
   for (const name of (await fs.readdir(`/proc/self/fd/${directory}`)).sort()) {
     if (name === METADATA_FILE || name === LOGS_DIRECTORY) continue;
     if (name.endsWith(TEMPORARY_SUFFIX)) {
-      await removeUnlessWritten(directory, name);
+      if (writes === "awaited") await removeUnlessWritten(directory, name);
       continue;
     }
     if (!isJobFileName(name)) {

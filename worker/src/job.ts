@@ -307,7 +307,7 @@ export class Job {
       try {
         await exclusively(lease.directory, async () => {
           this.#look();
-          const files = await settleFiles(lease.directory, this.#allFiles());
+          const files = await settleFiles(lease.directory, this.#allFiles(), "left");
           await this.#write({ ...this.#record, files });
         });
         const gate = this.#gate(lease.directory);
