@@ -1,5 +1,5 @@
-// Bundles the cleanup job: `node cleanup-job/build.mjs [--out DIR]` leaves DIR/cleanup-job.mjs and beside it
-// koffi with its native library. Nothing else is needed but Node.js 24.
+// Bundles the cleanup job: `node cleanup-job/build.mjs [--out DIR]` leaves DIR/cleanup-job.mjs, the
+// files that it loads, and koffi with its native library. Nothing else is needed but Node.js 24.
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -9,4 +9,7 @@ import { bundle } from "../local/images/bundle.mjs";
 const here = dirname(fileURLToPath(import.meta.url));
 const { out } = parseArgs({ options: { out: { type: "string", default: join(here, "dist") } } }).values;
 
-await bundle({ entry: join(here, "src", "main.ts"), directory: out, name: "cleanup-job", locks: true });
+await bundle({
+  ...{ entry: join(here, "src", "main.ts"), directory: out, name: "cleanup-job", locks: true },
+  threads: { "deletion-thread": join(here, "src", "deletion", "thread-main.ts") },
+});

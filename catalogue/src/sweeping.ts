@@ -1,7 +1,7 @@
 import type { JobId, JobIdentity, TenantId } from "@video-storage/contract/identity";
 import type { JobRecord } from "@video-storage/contract/job-record";
 import type { JsonValue } from "@video-storage/contract/json-value";
-import type { Catalogue, Queryable, Row } from "./connection.js";
+import type { Queryable, Row } from "./connection.js";
 import { JOB_COLUMNS } from "./job-columns.js";
 import type { CataloguedJob } from "./job-columns.js";
 
@@ -92,25 +92,67 @@ export interface Outcome extends Intent {
 
 /** Durable when it returns. False when the same intent was recorded before: then that one stands. */
 export async function recordIntent(catalogue: Queryable, intent: Intent): Promise<boolean> {
-  return insertAudit(catalogue, "intent", intent, null, null);
+  const rows = await catalogue.query(
+    `WITH ${recordedAudit("intent")} SELECT FROM recorded`,
+    auditValues("intent", intent, null, null),
+  );
+  return rows.length > 0;
 }
 
 /**
  * Records that it is done, together with where the job now is: after "delete" nowhere, after "tier" in object
  * storage. Durable when it returns. False when the same outcome was recorded before.
  */
-export async function recordOutcome(catalogue: Catalogue, outcome: Outcome): Promise<boolean> {
-  return catalogue.transaction(async (connection) => {
-    const recorded = await insertAudit(connection, "outcome", outcome, outcome.bytes, outcome.files);
-    await connection.query(
-      outcome.action === "delete"
-        ? `UPDATE storage.jobs SET location = 'none', deleted_at = coalesce(deleted_at, now())
-           WHERE job_id = $1 AND volume = $2`
-        : `UPDATE storage.jobs SET location = 'object' WHERE job_id = $1 AND volume = $2 AND location = 'local'`,
-      [outcome.jobId, outcome.volume],
-    );
-    return recorded;
-  });
+export async function recordOutcome(catalogue: Queryable, outcome: Outcome): Promise<boolean> {
+  // One statement is one transaction, and one way to the server and back for each job.
+  const [row] = await catalogue.query<{ recorded: boolean }>(
+    `WITH ${recordedAudit("outcome")},
+       forgotten AS (DELETE FROM storage.deletion_progress WHERE job_id = $3 AND action = $5),
+       changed AS (
+         UPDATE storage.jobs SET
+           location = CASE WHEN $5 = 'delete' THEN 'none' ELSE 'object' END,
+           deleted_at = CASE WHEN $5 = 'delete' THEN coalesce(deleted_at, now()) ELSE deleted_at END
+         WHERE job_id = $3 AND volume = $1 AND ($5 = 'delete' OR ($5 = 'tier' AND location = 'local')))
+     SELECT EXISTS (SELECT FROM recorded) AS recorded`,
+    auditValues("outcome", outcome, outcome.bytes, outcome.files),
+  );
+  return row!.recorded;
+}
+
+/** What the deletion of one job has freed so far. */
+export interface DeletionProgress {
+  readonly bytes: number;
+  readonly files: number;
+  readonly directories: number;
+  /** False while a sweep is at it: if that one is killed, it had freed at least so much. */
+  readonly exact: boolean;
+}
+
+/** Notes it, instead of what was noted for this job before. */
+export async function saveProgress(
+  catalogue: Queryable,
+  { jobId, action }: Pick<Intent, "jobId" | "action">,
+  { bytes, files, directories, exact }: DeletionProgress,
+): Promise<void> {
+  await catalogue.query(
+    `INSERT INTO storage.deletion_progress (job_id, action, bytes, files, directories, exact)
+     VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (job_id, action) DO UPDATE SET bytes = excluded.bytes, files = excluded.files,
+       directories = excluded.directories, exact = excluded.exact, recorded_at = clock_timestamp()`,
+    [jobId, action, bytes, files, directories, exact],
+  );
+}
+
+/** What was noted, if anything was. */
+export async function progressOf(
+  catalogue: Queryable,
+  { jobId, action }: Pick<Intent, "jobId" | "action">,
+): Promise<DeletionProgress | undefined> {
+  const [progress] = await catalogue.query<DeletionProgress & Row>(
+    `SELECT bytes, files, directories, exact FROM storage.deletion_progress WHERE job_id = $1 AND action = $2`,
+    [jobId, action],
+  );
+  return progress;
 }
 
 /**
@@ -131,23 +173,21 @@ export async function openIntents(
   );
 }
 
-async function insertAudit(
-  connection: Queryable,
+const recordedAudit = (phase: "intent" | "outcome"): string => `recorded AS (
+  INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, details, bytes, files, actor)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+  ON CONFLICT (job_id, action) WHERE phase = '${phase}' AND action <> 'orphan' DO NOTHING RETURNING 1)`;
+
+function auditValues(
   phase: "intent" | "outcome",
   entry: Intent,
   bytes: number | null,
   files: number | null,
-): Promise<boolean> {
-  const rows = await connection.query(
-    `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, details, bytes, files, actor)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-     ON CONFLICT (job_id, action) WHERE phase = '${phase}' AND action <> 'orphan' DO NOTHING RETURNING 1`,
-    [
-      ...[entry.volume, entry.tenantId, entry.jobId, phase, entry.action, entry.reason],
-      ...[JSON.stringify(entry.details ?? {}), bytes, files, entry.actor],
-    ],
-  );
-  return rows.length > 0;
+): unknown[] {
+  return [
+    ...[entry.volume, entry.tenantId, entry.jobId, phase, entry.action, entry.reason],
+    ...[JSON.stringify(entry.details ?? {}), bytes, files, entry.actor],
+  ];
 }
 
 /** Notes that an object was removed; its row stays. */

@@ -30,3 +30,31 @@ export async function forEachConcurrently<T>(
   await Promise.all(running);
   if (failures.length > 0) throw failures[0];
 }
+
+/** Passes on what it is given, one after the other; of what comes meanwhile only the last. */
+export class LatestOnly<T> {
+  private next: { readonly value: T } | undefined;
+  private running: Promise<void> | undefined;
+
+  constructor(private readonly use: (value: T) => Promise<void>) {}
+
+  give(value: T): void {
+    this.next = { value };
+    this.running ??= this.run();
+  }
+
+  /** When nothing is under way any more. Give it nothing afterwards. */
+  async ended(): Promise<void> {
+    this.next = undefined;
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    while (this.next) {
+      const { value } = this.next;
+      this.next = undefined;
+      await this.use(value);
+    }
+    this.running = undefined;
+  }
+}

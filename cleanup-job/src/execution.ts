@@ -3,12 +3,16 @@ import {
   findJob,
   markAbandoned,
   markContradiction,
+  progressOf,
   recordIntent,
   recordOutcome,
+  saveProgress,
 } from "@video-storage/catalogue/sweeping";
-import type { AuditAction, CataloguedJob, Intent } from "@video-storage/catalogue/sweeping";
+import type { AuditAction, CataloguedJob, DeletionProgress, Intent } from "@video-storage/catalogue/sweeping";
+import type { Queryable } from "@video-storage/catalogue/connection";
 import type { JobId } from "@video-storage/contract/identity";
 import { tryLockExclusive } from "@video-storage/worker/directory-lock";
+import { LatestOnly } from "./concurrency.js";
 import type { SweepContext } from "./context.js";
 import { openChild } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
@@ -145,9 +149,20 @@ export async function finish(
 ): Promise<Effect> {
   const { catalogue, report, stopNow } = context;
   const { jobId, tenantId } = intent;
-  const deletion = await deleteTree(trash, jobId, { signal: stopNow });
+  const before = resumed ? await resume(catalogue, intent) : NOTHING_FREED;
+  const saving = new LatestOnly((sofar: Freed) =>
+    // It only makes the audit's numbers better: without it the deletion goes on.
+    saveProgress(catalogue, intent, { ...sum(before, sofar), exact: false }).catch(() => undefined),
+  );
+  const deletion = await deleteTree(trash, jobId, {
+    signal: stopNow,
+    onProgress: (progress) => saving.give(progress),
+  });
+  await saving.ended();
+  const freed = sum(before, deletion);
   const fields = { job: jobId, tenant: tenantId, ...measured(deletion) };
   if (!deletion.complete) {
+    await saveProgress(catalogue, intent, freed).catch(() => undefined);
     const done = deletion.interrupted ? "interrupted" : "failed";
     report({
       event: done,
@@ -160,15 +175,20 @@ export async function finish(
     });
     return { done, bytes: deletion.bytes, files: deletion.files };
   }
-  // Nothing is found when the killed sweep had finished, or when somebody else took it away.
-  const found = deletion.directories + deletion.files > 0;
   await recordOutcome(catalogue, {
     ...intent,
     actor: context.actor,
-    // After a kill, what the killed sweep freed isn't known: bytes and files are the finishing one's.
-    details: { ...intent.details, resumed, directories: deletion.directories, found },
-    bytes: deletion.bytes,
-    files: deletion.files,
+    details: {
+      ...intent.details,
+      resumed,
+      directories: freed.directories,
+      // Nothing is found when the killed sweep had finished, or when somebody else took it away.
+      found: freed.directories + freed.files > 0,
+      // A sweep that was killed freed up to a second's work more than it had noted.
+      counted: freed.exact ? "exactly" : "at least",
+    },
+    bytes: freed.bytes,
+    files: freed.files,
   });
   report({
     event: intent.action === "tier" ? "tiered" : "deleted",
@@ -177,6 +197,26 @@ export async function finish(
     resumed,
   });
   return { done: intent.action, bytes: deletion.bytes, files: deletion.files };
+}
+
+type Freed = Pick<TreeDeletion, "bytes" | "files" | "directories">;
+
+const NOTHING_FREED: DeletionProgress = { bytes: 0, files: 0, directories: 0, exact: true };
+
+/** What the sweeps before have freed; from now on that isn't all. */
+async function resume(catalogue: Queryable, intent: Intent): Promise<DeletionProgress> {
+  const before = (await progressOf(catalogue, intent)) ?? { ...NOTHING_FREED, exact: false };
+  await saveProgress(catalogue, intent, { ...before, exact: false });
+  return before;
+}
+
+function sum(before: DeletionProgress, { bytes, files, directories }: Freed): DeletionProgress {
+  return {
+    bytes: before.bytes + bytes,
+    files: before.files + files,
+    directories: before.directories + directories,
+    exact: before.exact,
+  };
 }
 
 function measured({ bytes, files, directories }: TreeDeletion): {

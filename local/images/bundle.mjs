@@ -6,17 +6,34 @@ import { dirname, join } from "node:path";
 import { build } from "esbuild";
 
 /**
- * Leaves `directory/name.mjs`, and below `directory/node_modules` the native library for locks where the
- * program takes them. Extra directories are copied beside the file under their own name.
- * @param {{ entry: string, directory: string, name: string, locks?: boolean, copy?: readonly string[], target?: string }} options
+ * Leaves `directory/name.mjs`, and below `directory/node_modules` the native library for system calls where the
+ * program makes some. Extra directories are copied beside the file under their own name. `threads` are the entries of
+ * the program's own threads, by name: each becomes a file too, and what they share with the program a further one.
+ * @param {{ entry: string, directory: string, name: string, locks?: boolean, copy?: readonly string[],
+ *   target?: string,
+ *   threads?: Readonly<Record<string, string>>, plugins?: import("esbuild").Plugin[] }} options
  */
-export async function bundle({ entry, directory, name, locks = false, copy = [], target = "node24" }) {
+export async function bundle({
+  entry,
+  directory,
+  name,
+  locks = false,
+  copy = [],
+  target = "node24",
+  threads = {},
+  plugins = [],
+}) {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   await build({
-    entryPoints: [entry],
-    outfile: join(directory, `${name}.mjs`),
+    entryPoints: { [name]: entry, ...threads },
+    outdir: directory,
+    outExtension: { ".js": ".mjs" },
+    chunkNames: `${name}-[hash]`,
     bundle: true,
+    // What is imported where it is needed, and not at the start, becomes a file of its own.
+    splitting: true,
+    plugins,
     platform: "node",
     format: "esm",
     target,

@@ -25,11 +25,20 @@ const SEPARATOR = "/".charCodeAt(0);
 
 /** A single name below an open directory, as a path for any function of `fs`. */
 export function childPath(directory: number, name: EntryName): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), checkedName(name)]);
+}
+
+/** A single name as system calls want it, with a zero at its end. */
+export function entryName(name: EntryName): Buffer {
+  return Buffer.concat([checkedName(name), Buffer.of(0)]);
+}
+
+function checkedName(name: EntryName): Buffer {
   const bytes = typeof name === "string" ? Buffer.from(name) : name;
   if (bytes.length === 0 || bytes.includes(SEPARATOR) || bytes.includes(0) || isDots(bytes)) {
     throw new Error(`${shownName(bytes)} is not the name of a directory entry`);
   }
-  return Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), bytes]);
+  return bytes;
 }
 
 function isDots(bytes: Buffer): boolean {

@@ -3,24 +3,20 @@ import { mkdtempSync, chownSync, chmodSync, writeFileSync, mkdirSync } from "nod
 import { tmpdir } from "node:os";
 import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
-import { buildSync } from "esbuild";
+import { bundle } from "../../../local/images/bundle.mjs";
 
 export const WORKER_UID = 10_000;
 
-/** The tree program as one file, so that starting it takes no loader and any user may read it. */
-export function buildTreeProgram(): string {
+/** The tree program with its threads as files that any user may read, so that starting it takes no loader. */
+export async function buildTreeProgram(): Promise<string> {
   const directory = mkdtempSync(`${tmpdir()}/tree-program-`);
-  chmodSync(directory, 0o755);
-  const outfile = `${directory}/tree-program.mjs`;
-  buildSync({
-    entryPoints: [fileURLToPath(new URL("tree-program.ts", import.meta.url))],
-    outfile,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node24",
+  const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+  await bundle({
+    ...{ entry: here("tree-program.ts"), directory, name: "tree-program", locks: true },
+    threads: { "deletion-thread": here("../../../cleanup-job/src/deletion/thread-main.ts") },
   });
-  return outfile;
+  chmodSync(directory, 0o755);
+  return `${directory}/tree-program.mjs`;
 }
 
 export interface As {

@@ -18,8 +18,8 @@ function workspace(uid: number): { root: string; victims: string } {
   return made;
 }
 
-beforeAll(() => {
-  program = buildTreeProgram();
+beforeAll(async () => {
+  program = await buildTreeProgram();
 });
 
 afterAll(() => {

@@ -1,0 +1,15 @@
+import type { Plugin } from "esbuild";
+
+export interface BundleOptions {
+  readonly entry: string;
+  readonly directory: string;
+  readonly name: string;
+  readonly locks?: boolean;
+  readonly copy?: readonly string[];
+  /** Default "node24". */
+  readonly target?: string;
+  readonly threads?: Readonly<Record<string, string>>;
+  readonly plugins?: Plugin[];
+}
+
+export declare function bundle(options: BundleOptions): Promise<void>;
