@@ -264,12 +264,10 @@ describe("audit", () => {
     expect(whole).toMatchObject({ code: 0, events: [{ event: "verified", intact: true, entries: 4 }] });
 
     const exported = await volume.run("audit", "export");
-    expect(exported.events.map(({ sequence, phase }) => `${sequence} ${phase}`)).toEqual([
-      "1 intent",
-      "2 outcome",
-      "3 intent",
-      "4 outcome",
-    ]);
+    // Jobs are dealt with a few at a time, so only each one's own rows have an order.
+    expect(exported.events.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+    const phases = exported.events.filter(({ jobId }) => jobId === job).map(({ phase }) => phase);
+    expect(phases).toEqual(["intent", "outcome"]);
 
     await volume.catalogue.admin(`ALTER TABLE storage.audit DISABLE TRIGGER audit_append_only`);
     await volume.catalogue.admin(
@@ -279,7 +277,7 @@ describe("audit", () => {
     const broken = await volume.run("audit", "verify");
     expect(broken.code).toBe(4);
     expect(broken.events[0]).toMatchObject({ event: "broken", volume: "node-0-slot-0" });
-    expect([2, 4]).toContain(broken.events[0]!["sequence"]);
+    expect([2, 3, 4]).toContain(broken.events[0]!["sequence"]);
   });
 });
 

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openRoot } from "../../../cleanup-job/src/deletion/handles.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 
-const ROUNDS = Number(process.env["ATTACK_ROUNDS"] ?? 100);
+const ROUNDS = Number(process.env["ATTACK_ROUNDS"] ?? 1000);
 const SEED = Number(process.env["ATTACK_SEED"] ?? Date.now() % 2 ** 31);
 const VICTIM_FILES = 20;
 
