@@ -28,11 +28,12 @@ export class DeletionThreads {
   private readonly idle: Worker[] = [];
   private readonly queue: Waiting[] = [];
   private readonly busy = new Map<Worker, Waiting>();
+  private readonly proven = new WeakSet<Worker>();
   private grownAt = 0;
   private wall = 0;
   private runnable = 0;
 
-  constructor(private readonly most = mostThreads()) {}
+  constructor(private most = mostThreads()) {}
 
   /** How many there are. */
   get size(): number {
@@ -88,6 +89,7 @@ export class DeletionThreads {
   private answered(worker: Worker, { answer, wallMilliseconds, runnableMilliseconds }: Report): void {
     const waiting = this.busy.get(worker)!;
     this.busy.delete(worker);
+    this.proven.add(worker);
     this.idle.push(worker);
     worker.unref();
     this.wall += wallMilliseconds;
@@ -101,7 +103,11 @@ export class DeletionThreads {
     this.busy.delete(worker);
     const index = this.idle.indexOf(worker);
     if (index >= 0) this.idle.splice(index, 1);
-    waiting?.reject(error);
+    if (waiting && !this.proven.has(worker) && this.size > 0) {
+      // It couldn't be started, for want of memory or descriptors: those that are there do its work too.
+      this.most = this.size;
+      this.queue.unshift(waiting);
+    } else waiting?.reject(error);
     this.dispatch();
   }
 }

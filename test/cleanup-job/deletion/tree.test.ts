@@ -55,7 +55,7 @@ describe("as the volume's own user", () => {
   it("removes a chain of 4,000 directories with few handles", async () => {
     const { root } = workspace(uid);
     await runTreeProgram(program, { uid }, "build-deep", root, "4000");
-    const deleted = await runTreeProgram<Deleted>(program, { uid, handles: 64 }, "delete", root, "job");
+    const deleted = await runTreeProgram<Deleted>(program, { uid, handles: 128 }, "delete", root, "job");
     expect(deleted).toMatchObject({ complete: true, files: 4000, directories: 4000, bytes: 4096, leaked: 0 });
     expect(readdirSync(root)).toEqual([]);
   });
@@ -65,7 +65,7 @@ describe("as the volume's own user", () => {
     mkdirSync(`${root}/job/wide`, { recursive: true });
     for (let i = 0; i < 20_000; i++) writeFileSync(`${root}/job/wide/frame-${i}.jpg`, "");
     if (uid !== 0 && isRoot) await chownTree(root, uid);
-    const deleted = await runTreeProgram<Deleted>(program, { uid, handles: 64 }, "delete", root, "job");
+    const deleted = await runTreeProgram<Deleted>(program, { uid, handles: 128 }, "delete", root, "job");
     expect(deleted).toMatchObject({ complete: true, files: 20_000, directories: 2, leaked: 0 });
     expect(deleted.longestDelay).toBeLessThan(500);
     expect(deleted.mostHandles).toBeLessThan(30);
@@ -78,7 +78,7 @@ describe("as the volume's own user", () => {
       for (let j = 0; j < 1200; j++) mkdirSync(`${root}/job/${i}/${j}`, { recursive: true });
     }
     if (uid !== 0 && isRoot) await chownTree(root, uid);
-    const deleted = await runTreeProgram<Deleted>(program, { uid, handles: 64 }, "delete", root, "job");
+    const deleted = await runTreeProgram<Deleted>(program, { uid, handles: 128 }, "delete", root, "job");
     expect(deleted).toMatchObject({ complete: true, files: 0, directories: 6006, leaked: 0 });
   });
 });
