@@ -22,7 +22,6 @@ import type { TreeDeletion } from "./deletion/tree.js";
 import { catalogueFacts, decideAsking, misplaced } from "./inspection.js";
 import type { Action, Decision } from "./plan.js";
 import { readRecord } from "./record-file.js";
-import { tier } from "./tiering.js";
 
 /** What became of one job. */
 export interface Effect {
@@ -110,6 +109,7 @@ async function executeLocked(
     if (!context.store || !read.record)
       throw new Error("to be tiered a job needs a store and a readable record");
     const { store, stopNow, tiering } = context;
+    const { tier } = await import("./tiering.js"); // with its client, which few sweeps need
     const objects = await tier(directory, read.record, store, catalogue, stopNow, tiering);
     details["bucket"] = context.store.bucket;
     details["objects"] = objects.length;

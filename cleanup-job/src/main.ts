@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { KubeConfig } from "@kubernetes/client-node";
 import { Command, CommanderError, Option } from "commander";
 import {
   CatalogueRefusedError,
@@ -16,7 +15,6 @@ import {
   CATALOGUE_CREDENTIALS_DIRECTORY,
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
 } from "@video-storage/contract/stack-contract";
-import { connectObjectStorage } from "@video-storage/worker/object-storage";
 import type { ObjectStorage } from "@video-storage/worker/object-storage";
 import { addAuditCommands } from "./audit-commands.js";
 import { readConfiguration, readSecret, UsageError } from "./configuration.js";
@@ -25,8 +23,8 @@ import { openRoot } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
 import { EXIT_CODES } from "./exit-codes.js";
 import { explain, formatExplanation } from "./explain.js";
+import { objectStorageWhenUsed, podsWhenUsed } from "./loaded-when-used.js";
 import { rulesOf } from "./plan.js";
-import { podsOfCluster } from "./pod-liveness.js";
 import type { PodSource } from "./pod-liveness.js";
 import { reporterFor } from "./report.js";
 import type { Reporter } from "./report.js";
@@ -180,8 +178,10 @@ function storeOf(
     accessKeyId: readSecret(options.objectStorageCredentials, "accessKeyId"),
     secretAccessKey: readSecret(options.objectStorageCredentials, "secretAccessKey"),
   };
-  return connectObjectStorage(objectStorage, credentials || undefined, {
-    concurrency: tiering.concurrency,
+  return objectStorageWhenUsed(objectStorage.bucket, async () => {
+    const { connectObjectStorage } = await import("@video-storage/worker/object-storage");
+    const { concurrency } = tiering;
+    return connectObjectStorage(objectStorage, credentials || undefined, { concurrency });
   });
 }
 
@@ -193,10 +193,7 @@ function podsOf(
   if (!checkPods) return undefined;
   const onUnknown = (pod: string, problem: string): void =>
     report({ event: "attention", level: "warning", code: "pod-unknown", pod, reason: problem });
-  if (kubeconfig === undefined) return podsOfCluster(namespace, undefined, { onUnknown });
-  const configuration = new KubeConfig();
-  configuration.loadFromFile(kubeconfig);
-  return podsOfCluster(namespace, configuration, { onUnknown });
+  return podsWhenUsed(namespace, kubeconfig, onUnknown);
 }
 
 function exitCodeOf(error: unknown): number {

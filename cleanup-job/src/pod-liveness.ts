@@ -80,6 +80,14 @@ async function ask(
   }
 }
 
+/** From a file, or without one the pod's own. */
+export function configurationFrom(file: string | undefined): KubeConfig {
+  if (file === undefined) return inCluster();
+  const configuration = new KubeConfig();
+  configuration.loadFromFile(file);
+  return configuration;
+}
+
 function inCluster(): KubeConfig {
   const kubeConfig = new KubeConfig();
   if (process.env["KUBERNETES_SERVICE_HOST"]) kubeConfig.loadFromCluster();
