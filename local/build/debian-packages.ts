@@ -26,6 +26,8 @@ const PACKAGES = [
 
 /** Where the distribution's programs are found, and what the dynamic linker needs for them. */
 export interface DebianPrograms {
+  /** What was unpacked, laid out as in a system's root. */
+  readonly directory: string;
   /** For PATH. */
   readonly path: string;
   /** For LD_LIBRARY_PATH. */
@@ -35,19 +37,19 @@ export interface DebianPrograms {
 }
 
 /**
- * Downloads what the machine lacks of {@link PACKAGES} and their dependencies, and unpacks it into the
+ * Downloads what the machine lacks of some packages and their dependencies, by default those that everything needs, and unpacks it into the
  * cache. Nothing is installed: no service starts and no file of the system changes. apt checks the
  * archive's signatures and each package's checksum.
  */
-export async function unpackDebianPackages(): Promise<DebianPrograms> {
-  const directory = await unpackedDirectory();
+export async function unpackDebianPackages(wanted: readonly string[] = PACKAGES): Promise<DebianPrograms> {
+  const directory = await unpackedDirectory(wanted);
   if (!existsSync(directory)) {
     await step("Downloading programs from the distribution's packages", async (report) => {
       const unpacking = `${directory}.unpacking-${process.pid}`;
       const archives = join(unpacking, "archives");
       await mkdir(join(archives, "partial"), { recursive: true });
       try {
-        await download(archives, report);
+        await download(archives, wanted, report);
         const packages = (await readdir(archives)).filter((file) => file.endsWith(".deb")).sort();
         for (const file of packages) {
           report(`unpacking ${file.split("_")[0]}`);
@@ -69,13 +71,18 @@ export async function unpackDebianPackages(): Promise<DebianPrograms> {
     .map((entry) => join(directory, "usr/lib", entry.name))
     .join(delimiter);
   return {
+    directory,
     path,
     libraries,
     find: (name) => findOn([path, process.env["PATH"] ?? "", "/usr/sbin:/sbin"], name),
   };
 }
 
-async function download(archives: string, report: (detail: string) => void): Promise<void> {
+async function download(
+  archives: string,
+  wanted: readonly string[],
+  report: (detail: string) => void,
+): Promise<void> {
   const fetch = (): ReturnType<typeof run> =>
     run(
       "apt-get",
@@ -86,7 +93,7 @@ async function download(archives: string, report: (detail: string) => void): Pro
         "--no-install-recommends",
         "-o",
         `Dir::Cache::archives=${archives}/`,
-        ...PACKAGES,
+        ...wanted,
       ],
       { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }, onLine: report },
     );
@@ -98,7 +105,7 @@ async function download(archives: string, report: (detail: string) => void): Pro
   }
   if (fetched.code === 0) return;
   throw new Failure(
-    `apt-get could not download ${PACKAGES.join(", ")}: ${fetched.stderr.trim().split("\n").at(-1)}`,
+    `apt-get could not download ${wanted.join(", ")}: ${fetched.stderr.trim().split("\n").at(-1)}`,
     "Check that the distribution's package archive can be reached (apt-get update) and start again.",
   );
 }
@@ -114,9 +121,9 @@ export async function requireApt(): Promise<void> {
   );
 }
 
-async function unpackedDirectory(): Promise<string> {
+async function unpackedDirectory(wanted: readonly string[] = PACKAGES): Promise<string> {
   const release = await readFile("/etc/os-release", "utf8").catch(() => "");
-  return join(cacheDirectory(), "debian", fingerprint(release, ...PACKAGES));
+  return join(cacheDirectory(), "debian", fingerprint(release, ...wanted));
 }
 
 async function findOn(paths: readonly string[], name: string): Promise<string> {

@@ -398,6 +398,11 @@ export class Job {
         },
         elsewhere: (chunks) => this.#spill(name, chunks, options.expectedBytes),
       }),
+    }).catch(async (error: unknown) => {
+      // Only now: until its beginning was removed the volume was full.
+      if (error instanceof InfectedFileError && this.#lease)
+        await this.#quarantine(this.#lease.directory, error);
+      throw error;
     });
     this.#files.set(name, file);
     if (options.continuing !== undefined) {
@@ -443,10 +448,6 @@ export class Job {
       this.#unreportedObjects.push(stored);
       await this.#report();
       return { bytes: stored.bytes, sha256: stored.sha256, location: "object" };
-    } catch (error) {
-      if (error instanceof InfectedFileError && this.#lease)
-        await this.#quarantine(this.#lease.directory, error);
-      throw error;
     } finally {
       scan?.abort();
     }
