@@ -38,6 +38,7 @@ export const CONFIG_KEYS: Readonly<Record<keyof typeof STACK, "text" | "json">> 
   workerEgress: "json",
   credentialRotation: "text",
   protectData: "text",
+  admissionPolicies: "text",
 };
 
 /** Keys whose values never appear in clear; they reach the program as secret outputs. */

@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as random from "@pulumi/random";
 
+import { AdmissionPolicies } from "../components/admission-policies.js";
 import { ArtifactBucket, objectStorageSecretName } from "../components/artifact-bucket.js";
 import { Catalogue } from "../components/catalogue.js";
 import { CleanupCronJob } from "../components/cleanup-cron-job.js";
@@ -54,6 +55,19 @@ const isolation = new TenantIsolation(
   { providers },
 );
 const inNamespaces = { providers, dependsOn: [isolation] };
+
+if (config.admissionPolicies) {
+  new AdmissionPolicies(
+    "admission",
+    {
+      environment,
+      prefix: namespace,
+      namespaces: [namespace, systemNamespace],
+      storageClasses: [storageClass],
+    },
+    inNamespaces,
+  );
+}
 
 const localSsd = new LocalSsdStorage("local-ssd", localSsdStorageArgs(config, slots), { providers });
 // After the class, which the volumes that agents make are of.

@@ -1,5 +1,6 @@
 import { formatSize } from "@video-storage/contract/sizes";
 
+import { CLAIM_QUOTA_LABEL } from "./admission-policies.js";
 import { labels } from "./labels.js";
 import type { Role } from "./labels.js";
 
@@ -20,7 +21,11 @@ export function buildStorageQuota(args: StorageQuotaArgs) {
   const bytes = formatSize(args.bytes);
   const claims = String(args.claims);
   return {
-    metadata: { name: args.name, namespace: args.namespace, labels: labels(args.environment, args.role) },
+    metadata: {
+      name: args.name,
+      namespace: args.namespace,
+      labels: { ...labels(args.environment, args.role), ...CLAIM_QUOTA_LABEL },
+    },
     spec: {
       hard: {
         persistentvolumeclaims: claims,

@@ -42,6 +42,7 @@ export const STACK = {
   workerEgress: list(cidr),
   credentialRotation: integer(1, 1_000_000),
   protectData: boolean(),
+  admissionPolicies: boolean(),
 };
 
 export type StackValues = Checked<typeof STACK>;

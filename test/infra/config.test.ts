@@ -106,6 +106,7 @@ describe("a configuration", () => {
       workerEgress: [],
       credentialRotation: 1,
       protectData: false,
+      admissionPolicies: true,
     });
   });
 
@@ -372,6 +373,7 @@ describe("a stack's configuration", () => {
       workerEgress: [],
       credentialRotation: 1,
       protectData: true,
+      admissionPolicies: true,
     });
   });
 });

@@ -102,6 +102,14 @@ describe("the rendered local stack", () => {
       "ServiceAccount/video-storage/object-storage-setup",
       "StatefulSet/video-storage/object-storage",
       "StorageClass/video-jobs-local-ssd",
+      "ValidatingAdmissionPolicy/video-jobs-claim-bounded",
+      "ValidatingAdmissionPolicy/video-jobs-claim-needs-quota",
+      "ValidatingAdmissionPolicy/video-jobs-pod-off-host",
+      "ValidatingAdmissionPolicy/video-jobs-volume-pinned",
+      "ValidatingAdmissionPolicyBinding/video-jobs-claim-bounded",
+      "ValidatingAdmissionPolicyBinding/video-jobs-claim-needs-quota",
+      "ValidatingAdmissionPolicyBinding/video-jobs-pod-off-host",
+      "ValidatingAdmissionPolicyBinding/video-jobs-volume-pinned",
     ]);
   });
 
@@ -378,7 +386,7 @@ describe("the command", () => {
     const config = join(directory, "config.json");
     writeFileSync(config, JSON.stringify(LOCAL_CONFIGURATION));
     const { stdout } = await command("--stack", "local", "--out", out, "--config", config);
-    expect(stdout).toBe(`58 objects of stack local written to ${out}\n`);
+    expect(stdout).toBe(`66 objects of stack local written to ${out}\n`);
     expect(readdirSync(out).sort()).toEqual(["_cluster", "video-jobs", "video-storage"]);
     const read = (file: string) => parse(readFileSync(join(out, file), "utf8")) as KubernetesObject;
     expect(read("_cluster/storageclass-video-jobs-local-ssd.yaml")).toEqual(

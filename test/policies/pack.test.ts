@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { describe, expect, it } from "vitest";
@@ -61,5 +61,32 @@ describe("the pack", () => {
       ]),
     ).filter((message) => !message.includes("; "));
     expect(silent).toEqual([]);
+  });
+});
+
+describe("docs/policies.md", () => {
+  const file = fileURLToPath(new URL("../../docs/policies.md", import.meta.url));
+  const text = readFileSync(file, "utf8");
+
+  it("lists every rule as it is", () => {
+    const rows = RULES.map(
+      ({ name, subject, level, severity, description, limits = [] }) =>
+        `| \`${name}\` | ${subject} | ${level} | ${severity} | ${description} | ${limits.map((limit) => `\`${limit}\``).join(", ")} |`,
+    );
+    const table = [
+      "| Rule | Subject | Level | Severity | What and why | Limits |",
+      "|---|---|---|---|---|---|",
+      ...rows,
+    ];
+    const [, listed] = /<!-- rules -->\n+([\s\S]*?)\n*<!-- \/rules -->/.exec(text)!;
+    expect(listed).toBe(table.join("\n"));
+  });
+
+  it("maps what others check to rules that there are", () => {
+    const others = text.slice(text.indexOf("## What others check"));
+    const named = [...others.matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)].map(([, name]) => name!);
+    const names = new Set(RULES.map(({ name }) => name));
+    expect(named.filter((name) => !names.has(name))).toEqual([]);
+    expect(named.length).toBeGreaterThan(50);
   });
 });

@@ -110,6 +110,7 @@ describeRules("pods", {
         "volume root is the host's /; use a claim",
       ],
       [[podWith({ ports: [{ containerPort: 80, hostPort: 80 }] })], "port 80 of the host"],
+      [[pod(podSpec({ volumes: [{ name: "share", nfs: { server: "x" } }] }))], "volume share is of kind nfs"],
       [[podWith({ volumeDevices: [{ name: "d", devicePath: "/dev/sda" }] })], "block device /dev/sda"],
       [[cronJob({}, { template: { spec: podSpec({ hostPID: true }) } })], "hostPID is true"],
     ],
