@@ -28,7 +28,7 @@ type Peer = Record<string, unknown>;
  * For what has no address that could be written down here. The cloud's metadata service, which hands out the
  * node's own rights to whoever asks, is at a link-local address and, on AWS, at fd00:ec2::254.
  */
-const ANYWHERE: readonly Peer[] = [
+export const ANYWHERE: readonly Peer[] = [
   { ipBlock: { cidr: "0.0.0.0/0", except: ["169.254.0.0/16"] } },
   { ipBlock: { cidr: "::/0", except: ["fe80::/10", "fd00:ec2::/32"] } },
 ];

@@ -7,6 +7,7 @@ import { labels, selectorLabels } from "./labels.js";
 import type { Role } from "./labels.js";
 import { configMapVolume, fieldVariable } from "./mounts.js";
 import { cappedName } from "./names.js";
+import { ANYWHERE } from "./network-policies.js";
 import { containerSecurity, podSecurity, SETUP_USER } from "./security-context.js";
 
 /** Service account of the agents, which are privileged, and of the collector, which is not. */
@@ -383,8 +384,11 @@ export function buildAgentNetworkPolicy(args: NodeAgentArgs) {
       policyTypes: ["Ingress", "Egress"],
       egress: [
         // The API server behind its Service: policies are applied after the translation.
-        { ports: [tcp(443), tcp(6443)] },
-        { ports: [tcp(53), { protocol: "UDP", port: 53 }] },
+        { to: [...ANYWHERE], ports: [tcp(443), tcp(6443)] },
+        {
+          to: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } } }],
+          ports: [tcp(53), { protocol: "UDP", port: 53 }],
+        },
       ],
     },
   };

@@ -160,14 +160,17 @@ const WAYS: readonly Way[] = [
     (spec) => (spec["securityContext"].sysctls = [{ name: "kernel.msgmax", value: "1" }]),
   ),
   ofPods("is the default account", "token-on-purpose", (spec) => (spec["serviceAccountName"] = "default")),
-  ofPods("has a token for nothing", "token-on-purpose", (spec) =>
-    spec["serviceAccountName"] === "cleanup" ? false : (spec["automountServiceAccountToken"] = true),
+  ofPods(
+    "has a token for nothing",
+    "token-on-purpose",
+    (spec) => spec["automountServiceAccountToken"] === false && (spec["automountServiceAccountToken"] = true),
   ),
-  of(
-    "StatefulSet",
-    "is sent requests at once",
-    "service-probed",
-    (props, view) => delete template(props, view)["spec"].containers[0].readinessProbe,
+  ...["Deployment", "StatefulSet"].map((kind) =>
+    of(kind, "is sent requests at once", "service-probed", (props, view) => {
+      const container = template(props, view)["spec"].containers[0];
+      container.ports = [{ containerPort: 9000 }];
+      delete container.readinessProbe;
+    }),
   ),
 
   of("CronJob", "runs beside itself", "cron-job-bounded", ({ spec }) => (spec.concurrencyPolicy = "Allow")),
@@ -431,11 +434,14 @@ function surroundings(views: readonly ResourceView[]): Mutation[] {
   ];
 }
 
-/** Every way of breaking a promise of the stack, one at a time. */
-export function mutationsOf(views: readonly ResourceView[]): Mutation[] {
+/**
+ * Every way of breaking a promise of the stack, one at a time. Resources with an exemption are left alone: what
+ * they break may be exempted.
+ */
+export function mutationsOf(views: readonly ResourceView[], exempted: ReadonlySet<string>): Mutation[] {
   const made = WAYS.flatMap(({ name, rule, also = [], kinds, breaks }) =>
     views
-      .filter((view) => kinds.includes(kindOf(view) ?? ""))
+      .filter((view) => kinds.includes(kindOf(view) ?? "") && !exempted.has(view.urn))
       .flatMap((target): Mutation[] => {
         const props = structuredClone(target.props);
         if (breaks(props, target) === false) return [];

@@ -6,7 +6,7 @@ import { describeRules, kubernetes, messages, podWith, resource, ruleNamed } fro
 type Props = Record<string, unknown>;
 
 // Put together here, so that nobody who scans this file takes one for real.
-const PASSWORD = ["hunter", "2"].join("");
+const PASSWORD = ["hunter", "2-hunter", "2"].join("");
 const URL_WITH_PASSWORD = ["postgresql://u", `${PASSWORD}@db/x`].join(":");
 
 const withEnv = (...env: Props[]) => podWith({ env });
