@@ -166,8 +166,8 @@ export async function openIntents(
   return catalogue.query<Intent & { sequence: number } & Row>(
     `SELECT i.sequence, i.volume, i.tenant_id AS "tenantId", i.job_id AS "jobId", i.action, i.reason, i.actor, i.details
      FROM storage.open_intents b JOIN storage.audit i USING (volume, sequence)
-     WHERE b.volume = $1 AND NOT EXISTS (
-       SELECT FROM storage.audit o WHERE o.job_id = i.job_id AND o.action = 'delete' AND o.phase = 'outcome')
+     WHERE b.volume = $1 AND NOT (i.action = 'tier' AND EXISTS (
+       SELECT FROM storage.audit o WHERE o.job_id = i.job_id AND o.action = 'delete' AND o.phase = 'outcome'))
      ORDER BY i.sequence`,
     [volume],
   );
