@@ -1,88 +1,16 @@
 import type { JsonValue } from "@video-storage/contract/json-value";
+import { detectSecrets } from "./detector.js";
+import { sanitiseEncoded } from "./encoded-text.js";
 import { InvalidAttributesError } from "./errors.js";
+import { REDACTED, SECRET_FORMS, isUserAndPassword } from "./secret-forms.js";
+import { isSecretName } from "./secret-names.js";
 
-/** Stands where a secret stood. */
-export const REDACTED = "[redacted]";
+export { REDACTED } from "./secret-forms.js";
+export { isSecretName } from "./secret-names.js";
 
 const MAXIMUM_DEPTH = 32;
-
-// Names are compared word by word, so that "accessToken", "access-token" and "ACCESS_TOKEN" are one name and
-// "tokenizer" or "keyframe" none of them.
-const SECRET_LAST_WORDS = new Set([
-  ...[
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "secret",
-    "secrets",
-    "token",
-    "authorization",
-    "cookie",
-    "cookies",
-  ],
-  ...[
-    "credential",
-    "credentials",
-    "signature",
-    "sig",
-    "jwt",
-    "bearer",
-    "apikey",
-    "authkey",
-    "privatekey",
-    "secretkey",
-  ],
-]);
-const SECRET_WORD_GROUPS = new Set([
-  ...["api key", "access key", "access key id", "private key", "secret key", "signing key", "encryption key"],
-  ...["account key", "auth key", "shared key", "master key", "session id", "key pair id", "password hash"],
-]);
-
-/** Whether a field or parameter of that name holds a secret, by its name alone. */
-export function isSecretName(name: string): boolean {
-  const words = name
-    .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
-    .replace(/([A-Z]+)([A-Z][a-z])/g, "$1 $2")
-    .toLowerCase()
-    .split(/[^a-z0-9]+/)
-    .filter((word) => word !== "");
-  const last = words.at(-1);
-  if (last === undefined) return false;
-  const group = (size: number): boolean => SECRET_WORD_GROUPS.has(words.slice(-size).join(" "));
-  return SECRET_LAST_WORDS.has(last) || group(2) || group(3);
-}
-
-type Replacement = readonly [pattern: RegExp, by: (...groups: string[]) => string];
-
-const REPLACEMENTS: readonly Replacement[] = [
-  // Also without its end: a log line may have been cut.
-  [/-----BEGIN ([A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)-----[\s\S]*?(?:-----END \1-----|$)/g, () => REDACTED],
-  // Credentials in URLs. The last "@" before the host ends them: a password may hold one.
-  [/\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/?#"'<>]*@/gi, (_all, scheme) => `${scheme}${REDACTED}@`],
-  // Headers: the rest of the line.
-  [
-    /\b((?:set-)?cookie|(?:proxy-)?authorization|x-[a-z-]*(?:token|key|secret))(["']?[ \t]*:[ \t]*)["']?[^\r\n"']+/gi,
-    (_all, name, separator) => `${name}${separator}${REDACTED}`,
-  ],
-  [
-    /\b(bearer\s+)(?=[^\s"',;]*(?:[0-9_~+/=]|\.[A-Za-z0-9]))[A-Za-z0-9._~+/=-]{6,}|\b(bearer\s+)[A-Za-z]{20,}/gi,
-    (_all, a, b) => `${a ?? b}${REDACTED}`,
-  ],
-  [
-    /\b(basic\s+)([A-Za-z0-9+/]{6,}={0,2})(?![A-Za-z0-9+/=])/gi,
-    (all, scheme, encoded) => (isUserAndPassword(encoded!) ? `${scheme}${REDACTED}` : all!),
-  ],
-  // Tokens that show by their form what they are.
-  [/\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*/g, () => REDACTED],
-  [/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g, () => REDACTED],
-  [/\bAIza[A-Za-z0-9_-]{35}/g, () => REDACTED],
-  [/\bya29\.[A-Za-z0-9_-]{20,}/g, () => REDACTED],
-  [/\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,}|glpat-[A-Za-z0-9_-]{20,})/g, () => REDACTED],
-  [/\bxox[abeoprs]-[A-Za-z0-9-]{10,}/g, () => REDACTED],
-  [/\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}/g, () => REDACTED],
-  [/\bnpm_[A-Za-z0-9]{36}\b/g, () => REDACTED],
-];
+/** Encodings within encodings that are undone. */
+const MAXIMUM_ENCODINGS = 4;
 
 const NAME_AND_SEPARATOR = /(\\?["']?)([A-Za-z][A-Za-z0-9_.%-]{0,63})\1([ \t]*[=:][ \t]*)/g;
 const VALUE = /(\\"|"|')(?:.*?(?<!\\)\1|[^\r\n]*(?=[\r\n]|$))|[^\s&"'<>]+/y;
@@ -106,13 +34,42 @@ function redactNamedValues(text: string): string {
   return result + text.slice(done);
 }
 
-/** The text without the secrets that can be told from others by their form or by what stands before them. */
+/**
+ * The text without the secrets that can be told from others by their form or by what stands before them, also where
+ * they are encoded (percent, base64, hexadecimal, JSON or HTML in a text), four times over at most.
+ */
 export function sanitiseText(text: string): string {
-  const withoutForms = REPLACEMENTS.reduce(
+  return sanitiseToDepth(text, MAXIMUM_ENCODINGS);
+}
+
+// Every form needs one of these. Most titles, names and numbers have none, and cost next to nothing.
+const SUSPICIOUS = /[:=@%<\\&]|--|[A-Za-z0-9+/_.~$-]{16}|\b(?:bearer|basic|login|sshpass|curl)\s/i;
+
+function sanitiseToDepth(text: string, encodings: number): string {
+  if (!SUSPICIOUS.test(text)) return text;
+  const withoutForms = SECRET_FORMS.reduce(
     (result, [pattern, by]) => result.replace(pattern, (...groups) => by(...(groups as string[]))),
     text,
   );
-  return redactNamedValues(withoutForms);
+  const plain = redactDetected(redactNamedValues(withoutForms));
+  return encodings === 0 ? plain : sanitiseEncoded(plain, (inner) => sanitiseToDepth(inner, encodings - 1));
+}
+
+const TOKEN_REST = /[A-Za-z0-9+/=_-]*/y;
+
+function redactDetected(text: string): string {
+  let result = "";
+  let done = 0;
+  for (const [start, detected] of detectSecrets(text)) {
+    // What is left of a secret that was found already.
+    if (start < done || text.slice(start, detected).includes(REDACTED)) continue;
+    // Some rules tell where a secret begins, and how long one usually is.
+    TOKEN_REST.lastIndex = detected;
+    const end = detected + (TOKEN_REST.exec(text)?.[0].length ?? 0);
+    result += text.slice(done, start) + REDACTED;
+    done = end;
+  }
+  return result + text.slice(done);
 }
 
 /**
@@ -124,16 +81,45 @@ export function sanitiseAttributes(attributes: Readonly<Record<string, unknown>>
 }
 
 function sanitiseObject(value: object, path: string, depth: number): Record<string, JsonValue> {
+  const entries = Object.entries(value) as [string, unknown][];
+  const hidden = hiddenByNeighbours(value as Record<string, unknown>);
   // fromEntries defines properties, so that a key "__proto__" stays a mere key.
   return Object.fromEntries(
-    Object.entries(value).map(([key, child]) => {
-      const hidden = isSecretName(key) && child !== null && typeof child !== "boolean";
+    entries.map(([key, child]) => {
+      const hide = (isSecretName(key) || hidden.has(key)) && child !== null && typeof child !== "boolean";
       return [
         sanitiseText(key),
-        hidden ? REDACTED : sanitiseValue(child, `${path}.${sanitiseText(key)}`, depth + 1),
+        hide ? REDACTED : sanitiseValue(child, `${path}.${sanitiseText(key)}`, depth + 1),
       ];
     }),
   );
+}
+
+/** Fields that are secret by what stands beside them: a header's value, a login's "pass", Docker's "auth". */
+function hiddenByNeighbours(value: Record<string, unknown>): ReadonlySet<string> {
+  const hidden = new Set<string>();
+  const keys = new Map(Object.keys(value).map((key) => [key.toLowerCase(), key]));
+  const field = (name: string): unknown => value[keys.get(name) ?? ""];
+  for (const name of ["name", "key", "header"]) {
+    const named = field(name);
+    if (typeof named === "string" && isSecretName(named) && keys.has("value")) hidden.add(keys.get("value")!);
+  }
+  if (["user", "username", "login"].some((name) => keys.has(name)) && keys.has("pass"))
+    hidden.add(keys.get("pass")!);
+  const auth = field("auth");
+  if (typeof auth === "string" && isUserAndPassword(auth)) hidden.add(keys.get("auth")!);
+  return hidden;
+}
+
+const HEADER_WITH_SECRET =
+  /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:token|key|secret)|api-key)$/i;
+
+/** What of a list is secret by the item before it: arguments of a command, names and values of headers in turn. */
+function isHiddenInList(before: unknown, item: string): boolean {
+  if (typeof before !== "string") return false;
+  // Of words in a list, "cookie" is one like others.
+  if (HEADER_WITH_SECRET.test(before)) return /[=\s\d]/.test(item) || item.length >= 16;
+  return /^--?[a-z]/i.test(before) && !before.includes("=") && isSecretName(before);
 }
 
 function sanitiseValue(value: unknown, path: string, depth: number): JsonValue {
@@ -146,7 +132,11 @@ function sanitiseValue(value: unknown, path: string, depth: number): JsonValue {
   if (typeof value === "string") return sanitiseText(value);
   if (typeof value === "number" && Number.isFinite(value)) return value;
   if (Array.isArray(value))
-    return value.map((item, index) => sanitiseValue(item, `${path}[${index}]`, depth + 1));
+    return value.map((item, index) =>
+      typeof item === "string" && isHiddenInList(value[index - 1], item)
+        ? REDACTED
+        : sanitiseValue(item, `${path}[${index}]`, depth + 1),
+    );
   if (typeof value === "object" && [Object.prototype, null].includes(Object.getPrototypeOf(value) as null)) {
     return sanitiseObject(value, path, depth);
   }
@@ -159,10 +149,6 @@ function isWorthHiding(separator: string, value: string): boolean {
   // "token: expired" in a sentence is no secret; "token=expired" may be one.
   if (value === "") return false;
   return separator.trim() === "=" || /^\\?["']/.test(value) || /[0-9]/.test(value) || value.length >= 16;
-}
-
-function isUserAndPassword(encoded: string): boolean {
-  return /^[\x20-\x7e]*:[\x20-\x7e]*$/.test(Buffer.from(encoded, "base64").toString("latin1"));
 }
 
 function decoded(name: string): string {
