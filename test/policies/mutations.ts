@@ -165,7 +165,7 @@ const WAYS: readonly Way[] = [
     "token-on-purpose",
     (spec) => spec["automountServiceAccountToken"] === false && (spec["automountServiceAccountToken"] = true),
   ),
-  ...["Deployment", "StatefulSet"].map((kind) =>
+  ...["Deployment", "StatefulSet", "DaemonSet"].map((kind) =>
     of(kind, "is sent requests at once", "service-probed", (props, view) => {
       const container = template(props, view)["spec"].containers[0];
       container.ports = [{ containerPort: 9000 }];
@@ -435,13 +435,12 @@ function surroundings(views: readonly ResourceView[]): Mutation[] {
 }
 
 /**
- * Every way of breaking a promise of the stack, one at a time. Resources with an exemption are left alone: what
- * they break may be exempted.
+ * Every way of breaking a promise of the stack, one at a time, but those that are exempted (`RULE URN`).
  */
 export function mutationsOf(views: readonly ResourceView[], exempted: ReadonlySet<string>): Mutation[] {
   const made = WAYS.flatMap(({ name, rule, also = [], kinds, breaks }) =>
     views
-      .filter((view) => kinds.includes(kindOf(view) ?? "") && !exempted.has(view.urn))
+      .filter((view) => kinds.includes(kindOf(view) ?? "") && !exempted.has(`${rule} ${view.urn}`))
       .flatMap((target): Mutation[] => {
         const props = structuredClone(target.props);
         if (breaks(props, target) === false) return [];
