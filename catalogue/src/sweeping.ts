@@ -71,7 +71,11 @@ export async function markContradiction(
   );
 }
 
-export type AuditAction = "delete" | "tier";
+/**
+ * On a volume a job is deleted, or tiered; in a bucket its objects expire, or are orphans. Each happens once to a job,
+ * orphans as often as they come.
+ */
+export type AuditAction = "delete" | "tier" | "expire" | "orphan";
 
 export interface Intent {
   readonly volume: string;

@@ -1,6 +1,11 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { InvalidCleanupConfigError, parseCleanupConfig } from "@video-storage/contract/cleanup-config";
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
+import {
+  InvalidCapabilitiesError,
+  parseObjectStorageCapabilities,
+} from "@video-storage/contract/object-storage-capabilities";
+import type { ObjectStorageCapabilities } from "@video-storage/contract/object-storage-capabilities";
 
 /** Something that the caller has to set right; ends the program with exit code 2. */
 export class UsageError extends Error {
@@ -9,12 +14,18 @@ export class UsageError extends Error {
 
 /** Reads and checks the settings. Throws {@link UsageError}. */
 export function readConfiguration(file: string): CleanupConfig {
-  const text = read(file, "the cleanup settings");
+  return parsed(file, parseCleanupConfig);
+}
+
+function parsed<T>(file: string, parse: (value: unknown) => T): T {
+  const text = read(file, "the settings");
   try {
-    return parseCleanupConfig(JSON.parse(text));
+    return parse(JSON.parse(text));
   } catch (error) {
     if (error instanceof SyntaxError) throw new UsageError(`${file} is not JSON: ${error.message}`);
-    if (error instanceof InvalidCleanupConfigError) throw new UsageError(`${file}: ${error.message}`);
+    if (error instanceof InvalidCleanupConfigError || error instanceof InvalidCapabilitiesError) {
+      throw new UsageError(`${file}: ${error.message}`);
+    }
     throw error;
   }
 }
@@ -33,4 +44,10 @@ function read(file: string, what: string): string {
       `${what} can't be read from ${file} (${code}): mount it there or name another place`,
     );
   }
+}
+
+/** What the bucket's endpoint was found to do; null when nothing was found out yet. Throws {@link UsageError}. */
+export function readCapabilities(file: string): ObjectStorageCapabilities | null {
+  if (!existsSync(file)) return null;
+  return parsed(file, (value) => parseObjectStorageCapabilities(value));
 }

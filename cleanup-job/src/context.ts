@@ -24,6 +24,8 @@ export interface SweepContext {
   /** Who the audit says it was. */
   readonly actor: string;
   readonly report: Reporter;
+  /** Told of every job that was looked at, for whoever watches. */
+  readonly progress?: () => void;
   /** No further job is begun. */
   readonly stop: AbortSignal;
   /** The one that was begun is left for the next sweep to finish. */

@@ -25,7 +25,7 @@ import { readRecord } from "./record-file.js";
 
 /** What became of one job. */
 export interface Effect {
-  readonly done: Action | "failed" | "interrupted";
+  readonly done: Action | AuditAction | "failed" | "interrupted";
   /** Why it was left alone after all, where it was. */
   readonly code?: string;
   readonly bytes: number;

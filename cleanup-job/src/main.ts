@@ -15,20 +15,27 @@ import {
   CATALOGUE_CREDENTIALS_DIRECTORY,
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
 } from "@video-storage/contract/stack-contract";
-import type { ObjectStorage } from "@video-storage/worker/object-storage";
+import { CAPABILITIES_FILE, objectStorageDuties } from "@video-storage/contract/object-storage-capabilities";
+import type { ObjectStorage, ObjectStorageCredentials } from "@video-storage/worker/object-storage";
 import { addAuditCommands } from "./audit-commands.js";
-import { readConfiguration, readSecret, UsageError } from "./configuration.js";
+import type { Bucket } from "./bucket.js";
+import { readCapabilities, readConfiguration, readSecret, UsageError } from "./configuration.js";
 import type { SweepContext } from "./context.js";
 import { openRoot } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
 import { EXIT_CODES } from "./exit-codes.js";
 import { explain, formatExplanation } from "./explain.js";
+import { janitor } from "./janitor.js";
+import type { JanitorOptions, JanitorSummary } from "./janitor.js";
 import { objectStorageWhenUsed, podsWhenUsed } from "./loaded-when-used.js";
 import { rulesOf } from "./plan.js";
 import type { PodSource } from "./pod-liveness.js";
+import { preview, withRetention } from "./preview.js";
+import { watchedBy } from "./progress.js";
 import { reporterFor } from "./report.js";
 import type { Reporter } from "./report.js";
 import { stopOnSignals } from "./signals.js";
+import { withBreaker } from "./store-breaker.js";
 import { dryRun, sweep } from "./sweep.js";
 
 interface CommonOptions {
@@ -37,10 +44,14 @@ interface CommonOptions {
   readonly json: boolean;
 }
 
-interface VolumeOptions extends CommonOptions {
+interface BucketOptions extends CommonOptions {
+  readonly objectStorageCredentials: string;
+  readonly capabilities: string;
+}
+
+interface VolumeOptions extends BucketOptions {
   readonly volume: string;
   readonly root: string;
-  readonly objectStorageCredentials: string;
   readonly kubeconfig?: string;
 }
 
@@ -54,18 +65,27 @@ const program = new Command("cleanup-job")
 Nothing is deleted unless its intent could be recorded in the catalogue first. An active job is never touched:
 a held lock, a fresh heartbeat, a living pod or an unanswered question each keep it.
 
+A sweep first finishes what an earlier one began, then deals with every job that is due, then, if the volume is
+fuller than its high mark, with the longest unused finished jobs. After that it looks after the bucket, if nobody
+has in this period.
+
 Examples:
   cleanup-job sweep --volume node-0-slot-0 --dry-run   what would go, and why
   cleanup-job sweep --volume node-0-slot-0             sweep once, as the CronJob does
   cleanup-job explain JOB --volume node-0-slot-0       why one job stays or goes
-  cleanup-job audit verify                             prove that the record of deletions is whole
+  cleanup-job plan --retention uploaded=30m,failed=1d  what other times would delete, before they are set
+  cleanup-job janitor --dry-run                        what would go from the bucket
+  cleanup-job audit verify --anchors last.json         prove that the record of deletions is whole
 
 Exit codes:
   0  done (also: another sweep of the volume was running, or asked to stop)
   1  some job failed; the others were dealt with; the next sweep tries again
+     (also: object storage is away, or the bucket's janitor doubts the catalogue)
   2  wrong usage, settings or credentials; nothing was done
   3  the catalogue can't be reached; nothing was deleted from that moment on
-  4  the audit chain is broken`,
+  4  the audit chain is broken
+
+The settings and every reason are explained in docs/cleanup.md.`,
   )
   .exitOverride()
   .configureHelp({ showGlobalOptions: true });
@@ -77,15 +97,24 @@ function common(command: Command): Command {
     .option("--json", "one JSON object per line, also on a terminal", false);
 }
 
-function ofVolume(command: Command): Command {
-  return common(command)
-    .requiredOption("--volume <name>", "the volume's name in the catalogue")
-    .option("--root <dir>", "where the volume is mounted", JOBS_ROOT)
+function withBucket(command: Command): Command {
+  return command
     .option(
       "--object-storage-credentials <dir>",
       "holds accessKeyId and secretAccessKey",
       OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
     )
+    .option(
+      "--capabilities <file>",
+      "what the bucket's endpoint was found to do by itself",
+      CAPABILITIES_FILE,
+    );
+}
+
+function ofVolume(command: Command): Command {
+  return withBucket(common(command))
+    .requiredOption("--volume <name>", "the volume's name in the catalogue")
+    .option("--root <dir>", "where the volume is mounted", JOBS_ROOT)
     .addOption(new Option("--kubeconfig <file>", "ask this cluster about pods (default: the pod's own)"));
 }
 
@@ -93,9 +122,64 @@ ofVolume(program.command("sweep"))
   .description("sweep one volume once")
   .option("--dry-run", "say what would be done and do nothing", false)
   .action(async (options: VolumeOptions & { dryRun: boolean }) => {
-    await withContext(options, async (context) => {
-      const summary = await (options.dryRun ? dryRun : sweep)(context);
-      if (summary.failed > 0) process.exitCode = EXIT_CODES.someJobFailed;
+    await withContext(options, async (context, config) => {
+      const summary = await (options.dryRun ? dryRun : sweep)(context).catch(reportUnavailable(context));
+      let failed = summary.failed;
+      const due = config.objectStorage !== null && config.janitor.periodSeconds > 0;
+      if (due && !options.dryRun && !context.stop.aborted) {
+        failed += (await tidy(context, config, options, {})).failed;
+      }
+      if (failed > 0) process.exitCode = EXIT_CODES.someJobFailed;
+    });
+  });
+
+withBucket(common(program.command("janitor")))
+  .description(
+    "look after the bucket: objects out of their time, objects that are nobody's, unfinished uploads",
+  )
+  .option("--dry-run", "say what would be done and do nothing", false)
+  .option("--now", "also when it was done in this period already", false)
+  .addHelpText(
+    "after",
+    `
+Every sweep does this too, once in the bucket's period, whichever comes first. An object without a row in the
+catalogue is only removed after a grace period, and none is when there are suspiciously many.`,
+  )
+  .action(async (options: BucketOptions & { dryRun: boolean; now: boolean }) => {
+    const signals = stopOnSignals();
+    const report = reporterFor(process.stdout, options.json);
+    await withCatalogue(options, async (catalogue, config) => {
+      try {
+        const base = { catalogue, actor: actorOf(), report, stop: signals.stop };
+        const summary = await tidy(base, config, options, { dryRun: options.dryRun, now: options.now });
+        if (summary.result === "not-due") {
+          const reason = "it was done in this period already; --now does it anyway";
+          report({ event: "not-due", bucket: config.objectStorage?.bucket, reason });
+        }
+        if (summary.failed > 0) process.exitCode = EXIT_CODES.someJobFailed;
+      } finally {
+        signals.ignore();
+      }
+    });
+  });
+
+common(program.command("plan"))
+  .description("say what changed times would delete, tier or keep, before they are applied")
+  .requiredOption(
+    "--retention <new>",
+    "uploaded=30m,completed=2d,failed=1d,abandoned=6h,completedAction=tier, or a file of settings",
+  )
+  .option("--volume <name>", "one volume's jobs only (default: all volumes)")
+  .addHelpText(
+    "after",
+    `
+By the catalogue alone, so it runs wherever that can be reached and needs no volume. It is the most that can happen:
+a lock, a living pod or a record that says otherwise still keeps a job. Nothing is changed.`,
+  )
+  .action(async (options: CommonOptions & { retention: string; volume?: string }) => {
+    await withCatalogue(options, async (catalogue, config) => {
+      const report = reporterFor(process.stdout, options.json);
+      await preview(catalogue, report, [config, withRetention(config, options.retention)], options.volume);
     });
   });
 
@@ -134,29 +218,68 @@ async function withCatalogue(
 
 async function withContext(
   options: VolumeOptions,
-  work: (context: SweepContext) => Promise<void>,
+  work: (context: SweepContext, config: CleanupConfig) => Promise<void>,
 ): Promise<void> {
   const signals = stopOnSignals();
   const report = reporterFor(process.stdout, options.json);
   await withCatalogue(options, async (catalogue, config) => {
     const root = await rootOf(options.root);
-    const store = storeOf(config, options);
+    const away = (reason: string): void =>
+      report({ event: "attention", level: "error", code: "object-storage-away", reason });
+    const connected = storeOf(config, options);
+    const store = connected && withBreaker(connected, away);
+    const watched = watchedBy(process.stderr, report, options.json);
+    const context = {
+      ...{ volume: options.volume, root, catalogue, store, ...signals },
+      rules: rulesOf(config),
+      trashSeconds: config.retention.trashSeconds,
+      tiering: config.tiering,
+      pods: podsOf(config, options, report),
+      actor: actorOf(),
+      report: watched.report,
+      progress: watched.progress,
+    };
     try {
-      await work({
-        ...{ volume: options.volume, root, catalogue, store, ...signals },
-        rules: rulesOf(config),
-        trashSeconds: config.retention.trashSeconds,
-        tiering: config.tiering,
-        pods: podsOf(config, options, report),
-        actor: process.env["POD_NAME"] ?? `uid ${process.getuid!()} on ${hostname()}`,
-        report,
-      });
+      await work(context, config);
     } finally {
+      watched.end();
       store?.close();
       await root.close();
       signals.ignore();
     }
   });
+}
+
+function actorOf(): string {
+  return process.env["POD_NAME"] ?? `uid ${process.getuid!()} on ${hostname()}`;
+}
+
+/** Looks after the bucket, if it is time. That the object storage is away is told, and is no reason to end. */
+async function tidy(
+  base: Pick<SweepContext, "catalogue" | "actor" | "report" | "stop">,
+  config: CleanupConfig,
+  options: BucketOptions,
+  how: JanitorOptions,
+): Promise<JanitorSummary> {
+  if (!config.objectStorage) throw new UsageError("the settings have no objectStorage: there is no bucket");
+  const duties = objectStorageDuties(readCapabilities(options.capabilities));
+  const settings = config.objectStorage;
+  const credentials = credentialsOf(settings, options);
+  const open = async (): Promise<Bucket> => {
+    const { openBucket } = await import("./bucket.js");
+    return openBucket(settings, credentials);
+  };
+  return janitor({ ...base, bucketName: settings.bucket, open, config, duties }, how);
+}
+
+/** What the summary of a sweep would be, for whoever counts: the catalogue was away and the sweep ended there. */
+function reportUnavailable({ report, volume }: SweepContext): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof CatalogueUnavailableError) {
+      report({ event: "swept", level: "error", volume, result: "catalogue-unavailable" });
+    }
+    throw error;
+  };
 }
 
 async function rootOf(path: string): Promise<Directory> {
@@ -170,19 +293,25 @@ async function rootOf(path: string): Promise<Directory> {
 
 function storeOf(
   { objectStorage, tiering }: CleanupConfig,
-  options: VolumeOptions,
+  options: BucketOptions,
 ): ObjectStorage | undefined {
   if (!objectStorage) return undefined;
-  // On AWS the pod's role is used, and no secret is mounted.
-  const credentials = objectStorage.credentials === "secret" && {
-    accessKeyId: readSecret(options.objectStorageCredentials, "accessKeyId"),
-    secretAccessKey: readSecret(options.objectStorageCredentials, "secretAccessKey"),
-  };
+  const credentials = credentialsOf(objectStorage, options);
   return objectStorageWhenUsed(objectStorage.bucket, async () => {
     const { connectObjectStorage } = await import("@video-storage/worker/object-storage");
     const { concurrency } = tiering;
-    return connectObjectStorage(objectStorage, credentials || undefined, { concurrency });
+    return connectObjectStorage(objectStorage, credentials, { concurrency });
   });
+}
+
+/** Undefined where the pod's own identity counts: then no secret is mounted. */
+function credentialsOf(
+  { credentials }: NonNullable<CleanupConfig["objectStorage"]>,
+  { objectStorageCredentials: directory }: BucketOptions,
+): ObjectStorageCredentials | undefined {
+  if (credentials === "ambient") return undefined;
+  const accessKeyId = readSecret(directory, "accessKeyId");
+  return { accessKeyId, secretAccessKey: readSecret(directory, "secretAccessKey") };
 }
 
 function podsOf(

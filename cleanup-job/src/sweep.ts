@@ -55,7 +55,7 @@ export async function sweep(context: SweepContext): Promise<SweepSummary> {
     const counts = new Counts();
     const recovered = await recover(context, trash);
     for (const effect of recovered.values()) counts.effect(effect);
-    await carryOut(context, trash, survey(context), recovered, counts);
+    await carryOut(context, trash, watched(context, survey(context)), recovered, counts);
     const relief = await relieve(context, {
       async evict({ jobId }, pressure) {
         const effect = await guarded(context, jobId, () => execute({ ...context, pressure }, trash, jobId));
@@ -103,6 +103,16 @@ async function carryOut(
       if (decision.action === "report") warn(context, jobId, decision, counts);
     } else counts.effect(await guarded(context, jobId, () => execute(context, trash, jobId)));
   });
+}
+
+async function* watched<T>(
+  { progress }: SweepContext,
+  jobs: AsyncIterable<T>,
+): AsyncGenerator<T, void, undefined> {
+  for await (const job of jobs) {
+    progress?.();
+    yield job;
+  }
 }
 
 /** Counts what is decided already, which is nearly everything, and passes on the rest. */

@@ -8,9 +8,8 @@ import { isJobFileName, parseLogName } from "@video-storage/contract/file-names"
 import type { FileRecord, JobRecord } from "@video-storage/contract/job-record";
 import { jobPrefix, LOGS_DIRECTORY, METADATA_FILE, TEMPORARY_SUFFIX } from "@video-storage/contract/layout";
 import { ContentMismatchError, UnsafeFileError, errorCode } from "@video-storage/worker/errors";
-import { openJobFile } from "@video-storage/worker/job-files";
+import { openJobFile, readPart } from "@video-storage/worker/job-files";
 import type { ObjectStorage } from "@video-storage/worker/object-storage";
-import { readPart } from "@video-storage/worker/object-upload";
 import { PackBuilder, packKey } from "@video-storage/worker/pack";
 import { digest } from "@video-storage/worker/staging";
 import { openChildAsItIs, shownName } from "./deletion/handles.js";

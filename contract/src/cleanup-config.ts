@@ -112,7 +112,7 @@ const tieringSchema = z.strictObject({
 });
 
 const janitorSchema = z.strictObject({
-  /** The bucket is looked through once in this time, whoever's sweep comes first. */
+  /** The bucket is looked through once in this time, whoever's sweep comes first; with 0 by no sweep. */
   periodSeconds: secondsSchema.default(86_400),
   /** An upload that was begun longer ago and isn't finished is ended. Longer than any upload takes. */
   unfinishedUploadSeconds: secondsSchema.default(86_400),

@@ -147,6 +147,7 @@ async function newVolume(
     },
     // Every file an object of its own, unless a test is about packs.
     tiering: { packBelowBytes: 0 },
+    janitor: { periodSeconds: 0 },
     checkPods: true,
   };
   const configure = (changes: Record<string, unknown>): void =>
@@ -160,7 +161,8 @@ async function newVolume(
       ...["--object-storage-credentials", `${base}/object-storage`],
     ];
     const line = [process.execPath, program, command!, ...args];
-    if (command !== "audit") line.push(...ofVolume, ...onVolume);
+    if (command === "sweep" || command === "explain") line.push(...ofVolume, ...onVolume);
+    if (command === "janitor") line.push("--object-storage-credentials", `${base}/object-storage`);
     line.push("--config", `${base}/cleanup.json`, "--catalogue-credentials", `${base}/catalogue`, "--json");
     if (process.getuid!() === 0) {
       line.unshift(

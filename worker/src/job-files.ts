@@ -1,7 +1,7 @@
 import fsSync, { constants } from "node:fs";
 import fs from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { UnsafeFileError, errorCode } from "./errors.js";
+import { ContentMismatchError, UnsafeFileError, errorCode } from "./errors.js";
 
 /**
  * Opens a file for reading below a directory that is already open, whoever writes there: another worker's
@@ -38,4 +38,15 @@ export function openBelow(directory: number, name: string): number {
 
 function refusal(name: string, why: string): UnsafeFileError {
   return new UnsafeFileError(`${name} is not read: ${why}; a worker writes only regular files of its own`);
+}
+
+/** Fills all of `into`. Throws ContentMismatchError when the file ends before. */
+export async function readPart(file: FileHandle, start: number, into: Buffer): Promise<Buffer> {
+  for (let offset = 0; offset < into.byteLength;) {
+    const { bytesRead } = await file.read(into, offset, into.byteLength - offset, start + offset);
+    if (bytesRead === 0)
+      throw new ContentMismatchError(`a file ends at byte ${start + offset}, before its recorded end`);
+    offset += bytesRead;
+  }
+  return into;
 }

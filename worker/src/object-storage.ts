@@ -11,15 +11,8 @@ import type { FileRecord } from "@video-storage/contract/job-record";
 import type { ObjectStorageSettingsInput } from "@video-storage/contract/schemas";
 import { ContentMismatchError, ObjectStorageError } from "./errors.js";
 import { putStream } from "./object-stream.js";
-import {
-  PartBuffers,
-  checksumOf,
-  partBytesOf,
-  putParts,
-  putWhole,
-  readPart,
-  requireContent,
-} from "./object-upload.js";
+import { readPart } from "./job-files.js";
+import { PartBuffers, checksumOf, partBytesOf, putParts, putWhole, requireContent } from "./object-upload.js";
 import type { UploadSettings } from "./object-upload.js";
 
 export { compositeChecksum } from "./object-upload.js";

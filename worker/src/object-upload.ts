@@ -10,6 +10,7 @@ import {
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { FileRecord } from "@video-storage/contract/job-record";
 import { ContentMismatchError } from "./errors.js";
+import { readPart } from "./job-files.js";
 
 /** S3 takes 10,000 parts of 5 MiB to 5 GiB. */
 const MAXIMUM_PARTS = 10_000;
@@ -212,17 +213,6 @@ export function requireContent(objectKey: string, sha256: string, expected: File
   throw new ContentMismatchError(
     `the file for ${objectKey} has SHA-256 ${sha256}, not ${expected.sha256} as recorded: it is not copied`,
   );
-}
-
-/** Fills all of `into`. Throws ContentMismatchError when the file ends before. */
-export async function readPart(file: FileHandle, start: number, into: Buffer): Promise<Buffer> {
-  for (let offset = 0; offset < into.byteLength;) {
-    const { bytesRead } = await file.read(into, offset, into.byteLength - offset, start + offset);
-    if (bytesRead === 0)
-      throw new ContentMismatchError(`a file ends at byte ${start + offset}, before its recorded end`);
-    offset += bytesRead;
-  }
-  return into;
 }
 
 /** The signature is over the body's hash, which is known: the SDK would compute it again. */
