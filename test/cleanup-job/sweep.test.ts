@@ -164,7 +164,7 @@ describe("one volume with a job in every state", () => {
       expect(outcome).toMatchObject({ ...common, phase: "outcome", bytes: 12_288, files: 3, resumed: false });
     }
     expect(audit.find(({ job }) => job === ids.uploadedDue)!["reason"]).toMatch(
-      /^uploaded for 1m|^uploaded for 10\ds, allowed are 100s$/,
+      /^uploaded for 1m|^uploaded for 1\d\ds, allowed are 100s$/,
     );
 
     const prefix = `/videos/tenants/acme/jobs/${ids.completedDue}/`;
