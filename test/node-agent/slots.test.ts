@@ -273,8 +273,8 @@ describe.skipIf(reason !== undefined)(`slots on real block devices${reason ? ` (
     const medium = { kind: "devices" as const, patterns: [disk.device] };
     await node.agent(["prepare"], slotSettings(node, { medium }));
     writeFileSync(slot("slot-0", "video"), SECRET.repeat(100_000));
+    await node.must("sync", ["--file-system", slot("slot-0")]);
     await node.boot();
-    await run("sync", []);
     expect(readFileSync(disk.file).includes(SECRET)).toBe(true);
     // Interrupted before, as its label says.
     await run("e2label", [`${disk.device}p1`, "video-wiping"]);
