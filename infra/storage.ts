@@ -1,5 +1,6 @@
 import { ANY_NODE } from "@video-storage/contract/node-agent-config";
 import type { SlotSettings } from "@video-storage/contract/node-agent-config";
+import { slotInodes } from "@video-storage/contract/slot-filesystem";
 
 import { OBJECT_STORAGE_USER, UPLOAD_GROUP } from "../components/lib/security-context.js";
 import { slotsOf } from "../components/lib/slots.js";
@@ -97,7 +98,8 @@ function declaredNodes(config: StackConfig, preparation: PreparationConfig): Nod
       layout: {
         kind: "slots",
         filesystem: preparation.filesystem,
-        inodes: null,
+        // xfs makes inodes as it needs them, within the slot's bytes.
+        inodes: preparation.filesystem === "ext4" ? slotInodes(Number(config.slotSize)) : null,
         nodes: Object.fromEntries(nodes),
       },
       encryption: encryptionOf(preparation),
@@ -127,7 +129,8 @@ function poolGroup(
       layout: {
         kind: "slots",
         filesystem: preparation.filesystem,
-        inodes: null,
+        // xfs makes inodes as it needs them, within the slot's bytes.
+        inodes: preparation.filesystem === "ext4" ? slotInodes(Number(config.slotSize)) : null,
         nodes: { [ANY_NODE]: { directory, slots } },
       },
       encryption: encryptionOf(preparation),

@@ -66,7 +66,7 @@ export async function buildImage(directory: string, definition: ImageDefinition)
     config: {
       User: definition.user,
       Entrypoint: definition.entrypoint,
-      Env: ["PATH=/usr/local/bin:/usr/bin:/bin", ...(definition.env ?? [])],
+      Env: ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ...(definition.env ?? [])],
       WorkingDir: "/",
     },
     rootfs: { type: "layers", diff_ids: layers.map(({ digest }) => `sha256:${digest}`) },

@@ -1,5 +1,5 @@
 import { readdir, readlink, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import type { DebianPrograms } from "../build/debian-packages.js";
@@ -29,6 +29,7 @@ export interface StackImages {
   readonly minio: BuiltImage;
   readonly minioClient: BuiltImage;
   readonly cleanupJob: BuiltImage;
+  readonly nodeAgent: BuiltImage;
   readonly catalogue: BuiltImage;
   readonly demoWorker: BuiltImage;
 }
@@ -75,6 +76,7 @@ export async function buildStackImages(sources: ImageSources, report: Report): P
     name: string,
     entry: string,
     command: readonly string[],
+    more: { readonly layers?: readonly Layer[]; readonly user?: string } = {},
   ): Promise<BuiltImage> => {
     report(`${name}: bundling`);
     const output = join(directory, "bundles", `${name}-${process.pid}`);
@@ -82,11 +84,11 @@ export async function buildStackImages(sources: ImageSources, report: Report): P
       await must("node", [...command, "--out", output], { cwd: PROJECT });
       return await build({
         name,
-        layers: [node, await directoryLayer(output, "/app")],
+        layers: [node, ...(more.layers ?? []), await directoryLayer(output, "/app")],
         entrypoint: ["/usr/local/bin/node", `/app/${entry}`],
         // Where libraries ask for a home, a slot's user has none.
         env: ["HOME=/tmp"],
-        user: NON_ROOT,
+        user: more.user ?? NON_ROOT,
       });
     } finally {
       await rm(output, { recursive: true, force: true });
@@ -107,6 +109,10 @@ export async function buildStackImages(sources: ImageSources, report: Report): P
     }),
     cleanupJob: await nodeProgram("cleanup-job", "cleanup-job.mjs", ["cleanup-job/build.mjs"]),
     catalogue: await nodeProgram("catalogue", "program/catalogue.mjs", ["catalogue/build.mjs"]),
+    nodeAgent: await nodeProgram("node-agent", "node-agent.mjs", ["node-agent/build.mjs"], {
+      layers: [await shellLayer(sources), await linkedPrograms(sources, NODE_AGENT_PROGRAMS)],
+      user: "0:0",
+    }),
     demoWorker: await nodeProgram("demo-worker", "demo-worker.mjs", ["local/demo/build.mjs"]),
   };
 }
@@ -163,6 +169,29 @@ export async function buildServiceImages(sources: ImageSources, report: Report):
 
 /** What makes and mounts a filesystem in a file; busybox makes no ext4. */
 const DISK_PROGRAMS = ["mkfs.ext4", "mount", "umount", "mountpoint", "losetup"] as const;
+
+/** What the node agent starts, but for LVM and the TPM, which nothing here has. */
+const NODE_AGENT_PROGRAMS =
+  "blkdiscard blkid cryptsetup e2label fallocate losetup mkfs.ext4 mkfs.xfs mount partx sfdisk umount wipefs xfs_db".split(
+    " ",
+  );
+
+/** Programs of the distribution, unpacked or installed, with libraries from either, where the linker looks for them. */
+async function linkedPrograms({ debian }: ImageSources, names: readonly string[]): Promise<Layer> {
+  const sources = await Promise.all(names.map((name) => debian.find(name)));
+  const env = { ...process.env, LD_LIBRARY_PATH: debian.libraries };
+  const linked = await must("ldd", sources, { env });
+  const libraries = [...linked.matchAll(/(?:=> )?(\/[^\s]+) \(0x/g)].map((match) => match[1]!);
+  const unpacked = debian.libraries.split(":");
+  return unique([
+    ...names.map((name, index) => ({ path: `/usr/sbin/${name}`, source: sources[index]!, mode: 0o755 })),
+    ...libraries.map((source) => {
+      const place = unpacked.find((directory) => source.startsWith(`${directory}/`));
+      const path = place === undefined ? source : `/usr/lib/${source.slice(dirname(place).length + 1)}`;
+      return { path, source, mode: 0o755 };
+    }),
+  ]);
+}
 
 const SHELL_COMMANDS = "sh cat sleep ls mkdir dd df id wget nc sha256sum printf test env".split(" ");
 

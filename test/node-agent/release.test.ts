@@ -3,10 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { NodeAgentConfig } from "@video-storage/contract/node-agent-config";
 import { buildLocalVolume } from "@video-storage/node-agent/volume-object";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { run } from "../../local/command.js";
-import { NodeMachine, noLoopDevices, slotSettings } from "../support/node-machine.js";
+import { NodeMachine, noLoopDevices, removeAgentBundle, slotSettings } from "../support/node-machine.js";
 import { VolumeApi } from "../support/volume-api.js";
 
 const SECRET = "PREVIOUS-TENANTS-VIDEO";
@@ -28,6 +28,7 @@ function randomNumbers(state: number): (below: number) => number {
 }
 
 describe.skipIf(reason !== undefined)(`released volumes${reason ? ` (${reason})` : ""}`, () => {
+  afterAll(removeAgentBundle);
   let node: NodeMachine;
   let api: VolumeApi;
   let backing: string;

@@ -1,14 +1,15 @@
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { run } from "../../local/command.js";
-import { NodeMachine, noLoopDevices, slotSettings } from "../support/node-machine.js";
+import { NodeMachine, noLoopDevices, removeAgentBundle, slotSettings } from "../support/node-machine.js";
 
 const SECRET = "PREVIOUS-TENANTS-VIDEO";
 const reason = noLoopDevices();
 
 describe.skipIf(reason !== undefined)(`slots on real block devices${reason ? ` (${reason})` : ""}`, () => {
+  afterAll(removeAgentBundle);
   let node: NodeMachine;
   beforeEach(async () => {
     node = await NodeMachine.start();

@@ -229,9 +229,13 @@ esac`;
 const BUNDLE = join(PROJECT, ".local", `node-agent-bundle-${process.pid}`);
 let bundled: Promise<void> | undefined;
 
+/** Removes what all nodes of a test file share. */
+export function removeAgentBundle(): void {
+  rmSync(BUNDLE, { recursive: true, force: true });
+}
+
 async function bundle(): Promise<void> {
   await must("node", ["node-agent/build.mjs", "--out", BUNDLE], { cwd: PROJECT });
-  process.once("exit", () => rmSync(BUNDLE, { recursive: true, force: true }));
 }
 
 /** Settings for slots of 32 MiB on this node; the rest as given. */
