@@ -1,7 +1,9 @@
+import { BlockList, isIP } from "node:net";
+
 import { labels, selectorLabels } from "./labels.js";
 import type { Role } from "./labels.js";
 
-/** Where the catalogue listens: an address, or a host name that a NetworkPolicy cannot express. */
+/** Where the catalogue listens: an address, a Service's name, or another that a NetworkPolicy can't express. */
 export interface CatalogueAddress {
   readonly host: string;
   readonly port: number;
@@ -17,7 +19,35 @@ export interface NetworkPolicyArgs {
   readonly workerEgress: readonly string[];
   /** Port of the S3 server in the cluster; null where there is none. */
   readonly objectStoragePort: number | null;
+  /** What else some roles of the workers' namespace need: a scanner, an S3 endpoint elsewhere, a Pushgateway. */
+  readonly services?: readonly ServiceOpening[];
 }
+
+/** A service that some roles may reach. */
+export interface ServiceOpening {
+  /** Ends the policy's name. */
+  readonly name: string;
+  readonly roles: readonly Role[];
+  /** An address, or a Service's name such as `clamd.scan.svc`; with any other name its port is open anywhere. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Where a range that a worker may fetch from must not lead by being wide: the cloud's metadata, whose
+ * credentials are the node's, and the networks that the cluster and its neighbours are in. One of them is
+ * reached by naming it, or a part of it.
+ */
+const NEVER_BY_THE_WAY = [
+  "10.0.0.0/8",
+  "100.64.0.0/10",
+  "127.0.0.0/8",
+  "169.254.0.0/16",
+  "172.16.0.0/12",
+  "192.168.0.0/16",
+  "fc00::/7",
+  "fe80::/10",
+] as const;
 
 /** Where an API server listens behind the `kubernetes` Service: policies are applied after its translation. */
 const API_SERVER_PORTS = [443, 6443];
@@ -57,7 +87,7 @@ function openings(args: NetworkPolicyArgs): Opening[] {
   const { namespace, systemNamespace, environment } = args;
   const catalogue = {
     direction: "Egress" as const,
-    peers: addressPeers(args.catalogue.host),
+    peers: hostPeers(args.catalogue.host),
     ports: [tcp(args.catalogue.port)],
   };
   const dns = {
@@ -82,7 +112,7 @@ function openings(args: NetworkPolicyArgs): Opening[] {
     },
   ];
   if (args.workerEgress.length > 0) {
-    const peers = args.workerEgress.map((cidr) => ({ ipBlock: { cidr } }));
+    const peers = args.workerEgress.map(rangePeer);
     result.push({
       name: "allow-video-sources",
       namespace,
@@ -90,6 +120,16 @@ function openings(args: NetworkPolicyArgs): Opening[] {
       direction: "Egress",
       peers,
       ports: [],
+    });
+  }
+  for (const { name, roles, host, port } of args.services ?? []) {
+    result.push({
+      name: `allow-${name}`,
+      namespace,
+      roles,
+      direction: "Egress",
+      peers: hostPeers(host),
+      ports: [tcp(port)],
     });
   }
   if (args.objectStoragePort !== null) {
@@ -165,9 +205,28 @@ function podPeer(namespace: string, matchLabels: Record<string, string>): Peer {
   return { ...namespacePeer(namespace), podSelector: { matchLabels } };
 }
 
-/** A host name can't be told to a NetworkPolicy, so there the port alone is opened. */
-function addressPeers(host: string): readonly Peer[] {
-  if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) return [{ ipBlock: { cidr: `${host}/32` } }];
-  if (host.includes(":")) return [{ ipBlock: { cidr: `${host}/128` } }];
+/** Other names can't be told to a NetworkPolicy, so there the port alone is opened. */
+function hostPeers(host: string): readonly Peer[] {
+  const service = /^[a-z0-9-]+\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?$/.exec(host);
+  if (service) return [namespacePeer(service[1]!)];
+  if (isIP(host) === 4) return [{ ipBlock: { cidr: `${host}/32` } }];
+  if (isIP(host) === 6) return [{ ipBlock: { cidr: `${host}/128` } }];
   return ANYWHERE;
+}
+
+/** A range without what it would open by the way: see {@link NEVER_BY_THE_WAY}. */
+function rangePeer(cidr: string): Peer {
+  const except = NEVER_BY_THE_WAY.filter((inner) => isWithin(inner, cidr));
+  return { ipBlock: { cidr, ...(except.length > 0 && { except }) } };
+}
+
+/** Whether a range is a part of another, and not the same. */
+function isWithin(inner: string, outer: string): boolean {
+  const [address, length] = inner.split("/") as [string, string];
+  const [outerAddress, outerLength] = outer.split("/") as [string, string];
+  const family = isIP(address) === 4 ? "ipv4" : "ipv6";
+  if (isIP(outerAddress) !== isIP(address) || Number(length) <= Number(outerLength)) return false;
+  const list = new BlockList();
+  list.addSubnet(outerAddress, Number(outerLength), family);
+  return list.check(address, family);
 }

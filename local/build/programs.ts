@@ -17,6 +17,8 @@ interface GoProgram {
   readonly ldflags?: string;
   /** Binaries that `go build` names after the package path's last part, and the name they are known by. */
   readonly renamed?: Readonly<Record<string, string>>;
+  /** Only tests need it, so no environment is kept waiting for it. */
+  readonly onlyTests?: boolean;
 }
 
 const KUBERNETES_VERSION = "v1.34.4";
@@ -45,6 +47,7 @@ const PROGRAMS: readonly GoProgram[] = [
   { title: "CoreDNS", module: "coredns", target: "." },
   { title: "MinIO", module: "minio", target: "github.com/minio/minio" },
   { title: "the MinIO client", module: "mc", target: "github.com/minio/mc" },
+  { title: "Cyclonus' rules for NetworkPolicies", module: "network-policies", target: ".", onlyTests: true },
 ];
 
 /** Directories of the built programs, by the name of their module. */
@@ -57,14 +60,15 @@ export type Programs = Readonly<Record<string, string>>;
  */
 export async function buildPrograms(modules?: readonly string[]): Promise<Programs> {
   const directories: Record<string, string> = {};
-  const wanted = PROGRAMS.filter(({ module }) => modules?.includes(module) ?? true);
+  const wanted = PROGRAMS.filter(({ module, onlyTests }) => modules?.includes(module) ?? !onlyTests);
   for (const program of wanted) directories[program.module] = await buildProgram(program);
   return directories;
 }
 
 /** Throws {@link Failure} when there is something to build and nothing to build it with. */
 export async function requireGo(): Promise<void> {
-  const built = await Promise.all(PROGRAMS.map(async (program) => existsSync(await directoryOf(program))));
+  const needed = PROGRAMS.filter(({ onlyTests }) => !onlyTests);
+  const built = await Promise.all(needed.map(async (program) => existsSync(await directoryOf(program))));
   if (built.every(Boolean)) return;
   const found = await run("go", ["version"]).catch(() => undefined);
   if (found?.code === 0) return;
