@@ -6,7 +6,9 @@ import { formatSize } from "@video-storage/contract/sizes";
 import { CONTAINER_DEFAULTS } from "./lib/container-limits.js";
 import { childOptions } from "./lib/child-options.js";
 import { buildClaim } from "./lib/claims.js";
-import { labels } from "./lib/labels.js";
+import { GROUP_LABEL, labels, POOL_LABEL } from "./lib/labels.js";
+import { buildPlacementAccess, buildPlacementJobs } from "./lib/placement-jobs.js";
+import type { PlacementArgs } from "./lib/placement-jobs.js";
 import type { Slot } from "./lib/slots.js";
 import { buildStorageQuota } from "./lib/storage-quota.js";
 
@@ -18,11 +20,19 @@ export interface WorkerScratchArgs {
   readonly slots: readonly Slot[];
   /** Size of every slot. */
   readonly slotBytes: bigint;
+  /** Needed where slots are of pools: how their claims come to a node. */
+  readonly placement?: PlacementArgs;
+  /** Taints of the pools' nodes. */
+  readonly tolerations?: readonly object[];
+  /** Whether pods have users of their own (`hostUsers: false`). */
+  readonly userNamespaces?: boolean;
 }
 
 /**
- * One claim for every slot, and the quota that lets the namespace claim that much and no more. As many
- * workers can run as there are claims, which is what limits concurrent extractions.
+ * One claim for every slot, and the quota that lets the namespace claim that much and no more. A worker has a
+ * slot to itself, so a node runs as many extractions as it has slots. Claims of pools, whose node the storage
+ * finds when they are first used, are brought there by one Job for each node's slots. What uses the claims
+ * should depend on this component: it is ready when they have their nodes.
  */
 export class WorkerScratch extends pulumi.ComponentResource {
   /** Names of the claims, in the order of the slots. */
@@ -30,26 +40,43 @@ export class WorkerScratch extends pulumi.ComponentResource {
 
   constructor(name: string, args: WorkerScratchArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("video-storage:kubernetes:WorkerScratch", name, {}, opts);
+    const placementJobs = buildPlacements(args);
 
     const quota = new k8s.core.v1.ResourceQuota(`${name}-quota`, buildQuota(args), childOptions(this, opts));
     const limits = new k8s.core.v1.LimitRange(`${name}-limits`, buildLimits(args), childOptions(this, opts));
-    this.claims = args.slots.map((slot) => {
-      const claim = new k8s.core.v1.PersistentVolumeClaim(
-        `${name}-${slot.name}`,
-        buildClaim({
-          environment: args.environment,
-          role: "worker",
-          namespace: args.namespace,
-          name: slot.claim,
-          storageClass: args.storageClass,
-          volume: slotVolumeName(args.namespace, slot),
-          bytes: args.slotBytes,
-        }),
-        // After the quota, so that its deletion comes last too and no claim is refused for an unknown status.
-        childOptions(this, opts, { dependsOn: [quota, limits] }),
-      );
-      return claim.metadata.name;
-    });
+    const claims = args.slots.map(
+      (slot) =>
+        new k8s.core.v1.PersistentVolumeClaim(
+          `${name}-${slot.name}`,
+          buildSlotClaim(args, slot),
+          // After the quota, so that its deletion comes last too and no claim is refused for an unknown status.
+          childOptions(this, opts, {
+            dependsOn: [quota, limits],
+            // The class and the volume of a claim are for ever; this way the plan says so instead of the API.
+            replaceOnChanges: ["spec.storageClassName", "spec.volumeName"],
+            deleteBeforeReplace: true,
+          }),
+        ),
+    );
+    if (placementJobs.length > 0) {
+      const { account, role, binding } = buildPlacementAccess(args.environment, args.namespace);
+      const access = [
+        new k8s.core.v1.ServiceAccount(`${name}-placement`, account, childOptions(this, opts)),
+        new k8s.rbac.v1.Role(`${name}-placement`, role, childOptions(this, opts)),
+        new k8s.rbac.v1.RoleBinding(`${name}-placement`, binding, childOptions(this, opts)),
+      ];
+      // All at once, and named by what they place: one that waited for another would be waited for by it.
+      for (const job of placementJobs) {
+        const options = childOptions(this, opts, {
+          dependsOn: [...access, ...claims],
+          // What has been placed stays so, whatever image would place it today.
+          ignoreChanges: ["spec"],
+          customTimeouts: { create: `${(args.placement?.deadlineSeconds ?? 0) + 60}s` },
+        });
+        new k8s.batch.v1.Job(`${name}-${job.metadata.name}`, job, options);
+      }
+    }
+    this.claims = claims.map((claim) => claim.metadata.name);
 
     this.registerOutputs({ claims: this.claims });
   }
@@ -58,6 +85,32 @@ export class WorkerScratch extends pulumi.ComponentResource {
 /** Name of the PersistentVolume behind a slot. PersistentVolumes have no namespace, so it is in the name. */
 export function slotVolumeName(namespace: string, slot: Slot): string {
   return `${namespace}-${slot.name}`;
+}
+
+export function buildSlotClaim(args: WorkerScratchArgs, slot: Slot) {
+  return buildClaim({
+    environment: args.environment,
+    role: "worker",
+    namespace: args.namespace,
+    name: slot.claim,
+    storageClass: args.storageClass,
+    bytes: args.slotBytes,
+    // A volume of a pool isn't known before it is made, or found free.
+    ...(slot.pool === null
+      ? { volume: slotVolumeName(args.namespace, slot) }
+      : { labels: { [POOL_LABEL]: slot.pool, [GROUP_LABEL]: slot.group } }),
+  });
+}
+
+function buildPlacements(args: WorkerScratchArgs) {
+  const { placement, slots } = args;
+  if (placement) return buildPlacementJobs({ ...args, placement });
+  const pools = [...new Set(slots.map(({ pool }) => pool).filter((pool) => pool !== null))];
+  if (pools.length === 0) return [];
+  throw new Error(
+    `slots are of the pools ${pools.join(", ")}, and without \`placement\` whatever uses a claim first would ` +
+      "decide on which node it lies; set placement",
+  );
 }
 
 export function buildQuota(args: WorkerScratchArgs) {

@@ -36,6 +36,7 @@ export const CONFIG_KEYS: Readonly<Record<keyof typeof STACK, "text" | "json">> 
   catalogue: "json",
   objectStorage: "json",
   workerEgress: "json",
+  isolation: "json",
   credentialRotation: "text",
   protectData: "text",
   admissionPolicies: "text",

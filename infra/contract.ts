@@ -1,5 +1,11 @@
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
-import { JOBS_ROOT, LOGS_DIRECTORY, METADATA_FILE, SOURCE_FILE } from "@video-storage/contract/layout";
+import {
+  JOBS_ROOT,
+  LOGS_DIRECTORY,
+  METADATA_FILE,
+  PREPARED_DIRECTORY,
+  SOURCE_FILE,
+} from "@video-storage/contract/layout";
 import {
   OBJECT_STORAGE_CA_KEY,
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
@@ -38,14 +44,15 @@ export function buildContract(config: StackConfig): StackContract {
     storageClass: storageClassName(config),
     uploadGroup: UPLOAD_GROUP,
     slotsPerNode: slotsPerNode(config),
-    slots: slots.map(({ name, node, claim, runAsUser }) => ({
+    slots: slots.map(({ name, node, pool, group, claim, runAsUser }) => ({
       name,
       node,
       claim,
       runAsUser,
       capacityBytes: Number(config.slotSize),
-      tenant: null,
-      subPath: null,
+      tenant: config.isolation.slotTenants[name] ?? null,
+      placement: pool === null ? null : { pool, group },
+      subPath: pool === null ? null : PREPARED_DIRECTORY,
     })),
     tenants: config.tenants.map((id) => ({
       id,
@@ -58,8 +65,8 @@ export function buildContract(config: StackConfig): StackContract {
       objectStorageSecret: objectStorageSecret("uploader"),
     },
     worker: { serviceAccount: "worker" },
-    userNamespaces: false,
-    tolerations: [],
+    userNamespaces: config.isolation.userNamespaces,
+    tolerations: [...config.isolation.tolerations],
     catalogue: catalogueAddress(config),
     objectStorage,
     retention: retentionSeconds(config),

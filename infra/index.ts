@@ -15,6 +15,7 @@ import { TenantIsolation } from "../components/tenant-isolation.js";
 import { WorkerScratch } from "../components/worker-scratch.js";
 import { buildCleanupConfig, buildContract, storageClassName } from "./contract.js";
 import { readSettings } from "./pulumi-config.js";
+import { servicesOf } from "./services.js";
 import { localSsdStorageArgs, nodePreparationArgs } from "./storage.js";
 import { directoriesOf, objectStorageVolumeName, slotsOfStack } from "./volumes.js";
 
@@ -28,7 +29,11 @@ const {
   objectStorage: storage,
 } = config;
 const slots = slotsOfStack(config);
+/** Long enough for an autoscaler to bring the nodes. */
+const PLACEMENT_DEADLINE_SECONDS = 1800;
 const storageClass = storageClassName(config);
+const { userNamespaces: ownUsers, tolerations: ofStorageNodes } = config.isolation;
+const isolatedPods = { userNamespaces: ownUsers, tolerations: ofStorageNodes };
 
 // Providers by name, so that no cluster is ever taken from the shell's surroundings.
 const cluster = new k8s.Provider("cluster", {
@@ -50,7 +55,8 @@ const isolation = new TenantIsolation(
     systemNamespace,
     catalogue: config.catalogue,
     workerEgress: config.workerEgress,
-    objectStoragePort: storage.backend === "none" ? null : OBJECT_STORAGE_PORT,
+    objectStoragePort: storage.backend === "minio" ? OBJECT_STORAGE_PORT : null,
+    services: servicesOf(config),
   },
   { providers },
 );
@@ -79,7 +85,15 @@ const onLocalSsd = { providers, dependsOn: [isolation, localSsd, ...prepared] };
 
 const scratch = new WorkerScratch(
   "scratch",
-  { environment, namespace, storageClass, slots, slotBytes: config.slotSize },
+  {
+    ...{ environment, namespace, storageClass, slots, slotBytes: config.slotSize },
+    placement: {
+      image: config.cleanup.image,
+      pools: config.pools,
+      deadlineSeconds: PLACEMENT_DEADLINE_SECONDS,
+    },
+    ...isolatedPods,
+  },
   onLocalSsd,
 );
 
@@ -135,6 +149,7 @@ const sweep = new CleanupCronJob(
     checkPods: config.cleanup.checkPods,
     catalogueSecret: catalogueSecretName("cleanup"),
     objectStorageSecret: bucket ? objectStorageSecretName("cleanup") : null,
+    ...isolatedPods,
     config: buildCleanupConfig(config),
   },
   { providers, dependsOn: ready },

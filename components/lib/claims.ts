@@ -10,8 +10,10 @@ export interface ClaimArgs {
   readonly namespace: string;
   readonly name: string;
   readonly storageClass: string;
-  /** The PersistentVolume that is kept for this claim. */
-  readonly volume: string;
+  /** The PersistentVolume that is kept for this claim; left out where the storage finds or makes one. */
+  readonly volume?: string;
+  /** More labels. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly bytes: bigint;
 }
 
@@ -24,14 +26,14 @@ export function buildClaim(args: ClaimArgs) {
     metadata: {
       name: args.name,
       namespace: args.namespace,
-      labels: labels(args.environment, args.role),
+      labels: { ...labels(args.environment, args.role), ...args.labels },
       annotations: { ...SKIP_AWAIT },
     },
     spec: {
       accessModes: ["ReadWriteOnce"],
       volumeMode: "Filesystem",
       storageClassName: args.storageClass,
-      volumeName: args.volume,
+      ...(args.volume !== undefined && { volumeName: args.volume }),
       resources: { requests: { storage: formatSize(args.bytes) } },
     },
   };

@@ -1,5 +1,5 @@
 import { CLEANUP_CONFIG_FILE } from "@video-storage/contract/cleanup-config";
-import { JOBS_ROOT } from "@video-storage/contract/layout";
+import { JOBS_ROOT, PREPARED_DIRECTORY } from "@video-storage/contract/layout";
 import {
   CATALOGUE_CREDENTIALS_DIRECTORY,
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
@@ -36,8 +36,6 @@ export interface CleanupCronJobsArgs {
   readonly tolerations?: readonly object[];
   /** Whether pods have users of their own (`hostUsers: false`). */
   readonly userNamespaces?: boolean;
-  /** As the contract's slots have it: the directory of a volume that is mounted as the jobs' root. */
-  readonly subPath?: string;
 }
 
 /**
@@ -159,7 +157,7 @@ function buildContainer(args: CleanupCronJobsArgs, slot: Slot) {
       {
         name: volumeName(slot),
         mountPath: JOBS_ROOT,
-        ...(args.subPath !== undefined && { subPath: args.subPath }),
+        ...(slot.pool !== null && { subPath: PREPARED_DIRECTORY }),
       },
       {
         name: "config",

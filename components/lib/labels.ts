@@ -4,6 +4,7 @@ export type Role =
   | "node-agent"
   | "volume-collector"
   | "isolation"
+  | "placement"
   | "worker"
   | "uploader"
   | "cleanup"
@@ -19,6 +20,10 @@ export const TENANT_LABEL = "video-storage/tenant";
 
 /** The key under which a worker's pod says which volume it uses. */
 export const VOLUME_LABEL = "video-storage/volume";
+
+/** The keys under which a pod or a claim says which pool its slot is of, and with which others it is on one node. */
+export const POOL_LABEL = "video-storage/pool";
+export const GROUP_LABEL = "video-storage/slot-group";
 
 /** The labels that every object of ours carries, so that each has an owner and a purpose. */
 export function labels(environment: string, role: Role): Record<string, string> {

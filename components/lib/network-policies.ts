@@ -105,7 +105,7 @@ function openings(args: NetworkPolicyArgs): Opening[] {
     {
       name: "allow-kubernetes-api",
       namespace,
-      roles: ["cleanup"],
+      roles: ["cleanup", "placement"],
       direction: "Egress",
       peers: ANYWHERE,
       ports: API_SERVER_PORTS.map(tcp),

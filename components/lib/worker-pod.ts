@@ -5,8 +5,9 @@ import {
 } from "@video-storage/contract/stack-contract";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 
-import { labels, selectorLabels, TENANT_LABEL, VOLUME_LABEL } from "./labels.js";
+import { GROUP_LABEL, labels, POOL_LABEL, selectorLabels, TENANT_LABEL, VOLUME_LABEL } from "./labels.js";
 import { CONTRACT_CONFIG_MAP, claimVolume, configMapVolume, fieldVariable, secretVolume } from "./mounts.js";
+import { awayFromOtherGroups } from "./placement-jobs.js";
 import { containerSecurity, podSecurity, userNamespace } from "./security-context.js";
 
 /** Which slot a worker uses, and for whom. */
@@ -81,6 +82,7 @@ export function workerScratchFragment({ contract, slot: slotName, tenant: tenant
   return {
     labels: {
       ...labels(contract.environment, "worker"),
+      ...(slot.placement && { [POOL_LABEL]: slot.placement.pool, [GROUP_LABEL]: slot.placement.group }),
       [TENANT_LABEL]: tenant.id,
       [VOLUME_LABEL]: slot.name,
     },
@@ -91,7 +93,14 @@ export function workerScratchFragment({ contract, slot: slotName, tenant: tenant
       ...userNamespace(contract.userNamespaces),
       // Not the upload group: files get it from the volume's root, and a member could read every volume.
       securityContext: podSecurity(slot.runAsUser),
-      affinity: { podAntiAffinity: aloneOnItsSlot(contract.environment, slot.name) },
+      affinity: {
+        podAntiAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: [
+            aloneOnItsSlot(contract.environment, slot.name),
+            ...(slot.placement ? [awayFromOtherGroups(contract.environment, slot.placement)] : []),
+          ],
+        },
+      },
     },
     tolerations: contract.tolerations,
     container: {
@@ -210,12 +219,8 @@ export function withWorkerScratch(
 /** Nothing on the slot's node that is a worker of the same slot. The volume pins its workers to that node. */
 export function aloneOnItsSlot(environment: string, slot: string) {
   return {
-    requiredDuringSchedulingIgnoredDuringExecution: [
-      {
-        labelSelector: { matchLabels: { ...selectorLabels(environment, "worker"), [VOLUME_LABEL]: slot } },
-        topologyKey: "kubernetes.io/hostname",
-      },
-    ],
+    labelSelector: { matchLabels: { ...selectorLabels(environment, "worker"), [VOLUME_LABEL]: slot } },
+    topologyKey: "kubernetes.io/hostname",
   };
 }
 

@@ -30,6 +30,12 @@ export const ADMISSION_DIRECTORY = ".admission";
 /** Ends the name of a file that its worker, when it was drained, had only a beginning of. */
 export const PART_SUFFIX = ".part";
 
+/**
+ * Directory of a volume that is mounted as the jobs' root where the volume's own root belongs to whoever made
+ * it, as with volumes that a storage driver provisions.
+ */
+export const PREPARED_DIRECTORY = "jobs";
+
 /** A job's directory on the volume mounted at `root`. */
 export function jobDirectory(root: string, jobId: JobId): string {
   return `${root}/${jobId}`;

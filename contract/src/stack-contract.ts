@@ -48,6 +48,8 @@ const contractSchema = z.object({
       capacityBytes: byteCountSchema,
       /** The one tenant whose jobs may be here, or null where tenants take turns and so could read each other's. */
       tenant: tenantIdSchema.nullable().default(null),
+      /** Slots of one pool and one group are on one node, and no others of the pool; null for a declared node's. */
+      placement: z.object({ pool: name, group: name }).nullable().default(null),
       /** Directory of the volume that is mounted as the jobs' root; null for the volume's own root. */
       subPath: name.nullable().default(null),
     }),

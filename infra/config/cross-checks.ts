@@ -3,7 +3,7 @@ import { formatSize } from "@video-storage/contract/sizes";
 
 import { longestCronGap } from "../../components/lib/cron-schedule.js";
 import { USERS_OF_AN_ID } from "../../components/lib/security-context.js";
-import { slotsOf } from "../../components/lib/slots.js";
+import { slotsOf, slotsOfPools } from "../../components/lib/slots.js";
 import type { Problem } from "../checks.js";
 import type { StackValues } from "./stack.js";
 
@@ -457,7 +457,21 @@ const scanWithinDeadline: CrossCheck = ({ scan, staging }) => {
   ];
 };
 
+/** A slot that is kept for a tenant is a slot, and the tenant one of ours. */
+const keptSlots: CrossCheck = ({ isolation, nodes, pools, tenants }) => {
+  if (!isolation?.slotTenants || !nodes || !pools || !tenants) return [];
+  const slots = [...slotsOf(nodes), ...slotsOfPools(pools)].map(({ name }) => name);
+  return Object.entries(isolation.slotTenants).flatMap(([slot, tenant]) => {
+    const key = `isolation.slotTenants.${slot}`;
+    return [
+      unless(slots.includes(slot), key, tenant, `names of slots, such as ${slots[0]}`),
+      unless(tenants.includes(tenant), key, tenant, `one of tenants: ${tenants.join(", ")}`),
+    ];
+  });
+};
+
 const CROSS_CHECKS: readonly CrossCheck[] = [
+  keptSlots,
   heartbeats,
   namespaces,
   placesOfTheMode,

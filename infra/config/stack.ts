@@ -3,6 +3,7 @@ import type { TenantId } from "@video-storage/contract/identity";
 
 import { boolean, duration, integer, list, size, text, withDefault } from "../checks.js";
 import type { Check, Checked } from "../checks.js";
+import { isolation } from "./isolation.js";
 import { alerts, cleanup, retention, staging } from "./lifecycle.js";
 import { objectStorage } from "./object-storage.js";
 import { cidr, namespaceName } from "./patterns.js";
@@ -40,6 +41,7 @@ export const STACK = {
   catalogue,
   objectStorage,
   workerEgress: list(cidr),
+  isolation,
   credentialRotation: integer(1, 1_000_000),
   protectData: boolean(),
   admissionPolicies: boolean(),

@@ -116,7 +116,8 @@ describe("the cleanup CronJobs", () => {
 
   it("have users of their own and the volume's prepared directory where the stack says so", () => {
     expect(pod).not.toHaveProperty("hostUsers");
-    const [other] = buildCleanupCronJobs({ ...args, userNamespaces: true, subPath: "jobs" });
+    const pool = { name: "hot", id: 0, slots: 2, slotsPerNode: 2 };
+    const [other] = buildCleanupCronJobs({ ...args, userNamespaces: true, slots: slotsOfPools([pool]) });
     const { hostUsers, containers } = other!.spec.jobTemplate.spec.template.spec as typeof pod & {
       hostUsers?: boolean;
     };

@@ -104,6 +104,7 @@ describe("a configuration", () => {
         region: "us-east-1",
       },
       workerEgress: [],
+      isolation: { userNamespaces: false, tolerations: [], slotTenants: {} },
       credentialRotation: 1,
       protectData: false,
       admissionPolicies: true,
@@ -358,7 +359,15 @@ describe("a stack's configuration", () => {
 
   it("is the defaults alone for a stack without a file", () => {
     const notGiven = { kubeconfig: "", context: "", slotSize: "", catalogueAdminUrl: "" };
-    const empty = { retention: {}, cleanup: {}, staging: {}, scan: {}, alerts: {}, catalogue: {} };
+    const empty = {
+      retention: {},
+      cleanup: {},
+      staging: {},
+      scan: {},
+      alerts: {},
+      catalogue: {},
+      isolation: {},
+    };
     expect(stackConfiguration("nowhere")).toEqual({
       ...notGiven,
       ...empty,

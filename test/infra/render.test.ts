@@ -127,6 +127,7 @@ describe("the rendered local stack", () => {
         runAsUser: 21_000 + index,
         capacityBytes: 67_108_864,
         tenant: null,
+        placement: null,
         subPath: null,
       })),
     );
