@@ -50,12 +50,7 @@ export class WorkerScratch extends pulumi.ComponentResource {
           `${name}-${slot.name}`,
           buildSlotClaim(args, slot),
           // After the quota, so that its deletion comes last too and no claim is refused for an unknown status.
-          childOptions(this, opts, {
-            dependsOn: [quota, limits],
-            // The class and the volume of a claim are for ever; this way the plan says so instead of the API.
-            replaceOnChanges: ["spec.storageClassName", "spec.volumeName"],
-            deleteBeforeReplace: true,
-          }),
+          childOptions(this, opts, { dependsOn: [quota, limits] }),
         ),
     );
     if (placementJobs.length > 0) {

@@ -460,7 +460,9 @@ const scanWithinDeadline: CrossCheck = ({ scan, staging }) => {
 /** A slot that is kept for a tenant is a slot, and the tenant one of ours. */
 const keptSlots: CrossCheck = ({ isolation, nodes, pools, tenants }) => {
   if (!isolation?.slotTenants || !nodes || !pools || !tenants) return [];
-  const slots = [...slotsOf(nodes), ...slotsOfPools(pools)].map(({ name }) => name);
+  const readable = <T extends object>(places: readonly (T | undefined)[]) =>
+    places.filter((place): place is T => !!place && !Object.values(place).includes(undefined));
+  const slots = [...slotsOf(readable(nodes)), ...slotsOfPools(readable(pools))].map(({ name }) => name);
   return Object.entries(isolation.slotTenants).flatMap(([slot, tenant]) => {
     const key = `isolation.slotTenants.${slot}`;
     return [

@@ -373,11 +373,11 @@ describe("network policies", () => {
     });
   });
 
-  it("let nobody but the cleanup job reach the API server, and nobody but workers the videos", () => {
+  it("let nobody but the cleanup job and placement reach the API server, and nobody but workers the videos", () => {
     const roles = (name: string) =>
       (of("jobs", name).podSelector as { matchExpressions: { values: string[] }[] }).matchExpressions[0]!
         .values;
-    expect(roles("allow-kubernetes-api")).toEqual(["cleanup"]);
+    expect(roles("allow-kubernetes-api")).toEqual(["cleanup", "placement"]);
     expect(roles("allow-video-sources")).toEqual(["worker"]);
     expect(of("jobs", "allow-video-sources")).toMatchObject({
       egress: [{ to: [{ ipBlock: { cidr: "203.0.113.0/24" } }] }],
