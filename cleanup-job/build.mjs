@@ -7,9 +7,19 @@ import { parseArgs } from "node:util";
 import { bundle } from "../local/images/bundle.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const { out } = parseArgs({ options: { out: { type: "string", default: join(here, "dist") } } }).values;
 
-await bundle({
-  ...{ entry: join(here, "src", "main.ts"), directory: out, name: "cleanup-job", locks: true },
-  threads: { "deletion-thread": join(here, "src", "deletion", "thread-main.ts") },
-});
+/**
+ * @param {string} directory
+ * @param {import("esbuild").Plugin[]} plugins
+ */
+export async function bundleCleanupJob(directory, plugins = []) {
+  await bundle({
+    ...{ entry: join(here, "src", "main.ts"), directory, name: "cleanup-job", locks: true, plugins },
+    threads: { "deletion-thread": join(here, "src", "deletion", "thread-main.ts") },
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { out } = parseArgs({ options: { out: { type: "string", default: join(here, "dist") } } }).values;
+  await bundleCleanupJob(out);
+}

@@ -3,13 +3,14 @@ import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { fileURLToPath } from "node:url";
+import type { Plugin } from "esbuild";
 import { newJobId, parseTenantId } from "@video-storage/contract/identity";
 import type { JobId } from "@video-storage/contract/identity";
 import { serializeJobRecord } from "@video-storage/contract/job-record";
 import { recordKey, recordProof } from "@video-storage/contract/record-proof";
 import { workerLogin } from "@video-storage/catalogue/logins";
 import type { JobState } from "@video-storage/contract/states";
+import { bundleCleanupJob } from "../../cleanup-job/build.mjs";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
 import { startObjectServer } from "./object-server.js";
@@ -69,6 +70,8 @@ export interface Volume {
   readonly catalogue: TestCatalogue;
   addJob(specification: JobSpecification): Promise<JobId>;
   configure(changes: Record<string, unknown>): void;
+  /** For the processes started from now on, besides what they need. */
+  environment: Readonly<Record<string, string>>;
   /** Runs the shipped bundle in a process of its own. */
   run(...args: string[]): Promise<Run>;
   start(...args: string[]): { child: ChildProcess; finished: Promise<Run> };
@@ -78,14 +81,11 @@ export interface Volume {
   trash(): string[];
 }
 
-export async function startWorld(): Promise<World> {
+/** With plugins, what runs is not what is shipped. */
+export async function startWorld({ plugins = [] }: { plugins?: Plugin[] } = {}): Promise<World> {
   const base = fs.mkdtempSync(`${tmpdir()}/cleanup-world-`);
   fs.chmodSync(base, 0o755);
-  execFileSync(process.execPath, [
-    fileURLToPath(new URL("../../cleanup-job/build.mjs", import.meta.url)),
-    "--out",
-    `${base}/app`,
-  ]);
+  await bundleCleanupJob(`${base}/app`, plugins);
   // The program is started a hundred times: it is compiled once.
   fs.mkdirSync(`${base}/compiled`);
   fs.chownSync(`${base}/compiled`, UID, UID);
@@ -178,15 +178,19 @@ async function newVolume(
     }
     const child = spawn(line[0]!, line.slice(1), {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH: process.env["PATH"], POD_NAME: "sweep-pod", NODE_COMPILE_CACHE: `${base}/../compiled` },
+      env: {
+        ...{ PATH: process.env["PATH"], POD_NAME: "sweep-pod", NODE_COMPILE_CACHE: `${base}/../compiled` },
+        ...made.environment,
+      },
     });
     return { child, finished: outcomeOf(child) };
   };
 
-  return {
+  const made: Volume = {
     name,
     root,
     catalogue,
+    environment: {},
     configure,
     start,
     run: (...args) => start(...args).finished,
@@ -204,6 +208,7 @@ async function newVolume(
         .sort(),
     trash: () => fs.readdirSync(`${root}/.trash`),
   };
+  return made;
 }
 
 async function outcomeOf(child: ChildProcess): Promise<Run> {
