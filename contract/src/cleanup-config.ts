@@ -127,7 +127,8 @@ const janitorSchema = z.strictObject({
 });
 
 // Strict: a misspelt setting must not quietly mean a default when the program deletes things.
-const configSchema = z.strictObject({
+/** For the JSON Schema; programs use {@link parseCleanupConfig}. */
+export const cleanupConfigSchema = z.strictObject({
   version: z.literal(1),
   retention: retentionSchema,
   tenantRetention: tenantRetentionSchema.default({ limits: {}, overrides: {} }),
@@ -143,7 +144,7 @@ const configSchema = z.strictObject({
   checkPods: z.boolean(),
 });
 
-export type CleanupConfig = z.infer<typeof configSchema>;
+export type CleanupConfig = z.infer<typeof cleanupConfigSchema>;
 export type TieringSettings = CleanupConfig["tiering"];
 export type JanitorSettings = CleanupConfig["janitor"];
 
@@ -156,7 +157,7 @@ export class InvalidCleanupConfigError extends Error {
 export function parseCleanupConfig(value: unknown): CleanupConfig {
   const problem = versionProblem(value, "version", 1);
   if (problem) throw new InvalidCleanupConfigError(`the cleanup settings can't be read: ${problem}`);
-  const result = configSchema.safeParse(value);
+  const result = cleanupConfigSchema.safeParse(value);
   if (!result.success) {
     throw new InvalidCleanupConfigError(`the cleanup settings are not valid:\n${problemsOf(result.error)}`);
   }

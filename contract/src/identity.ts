@@ -26,8 +26,9 @@ export class InvalidIdentityError extends Error {
   override readonly name = "InvalidIdentityError";
 }
 
-const TENANT_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
-const JOB_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+/** What the checks below and the JSON Schemas go by. */
+export const TENANT_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
+export const JOB_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 export function isTenantId(value: unknown): value is TenantId {
   return typeof value === "string" && TENANT_PATTERN.test(value);

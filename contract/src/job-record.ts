@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { isJobFileName } from "./file-names.js";
-import { isJobId } from "./identity.js";
 import type { JobId, TenantId } from "./identity.js";
 import type { JsonValue } from "./json-value.js";
-import { byteCountSchema, problemsOf, tenantIdSchema, versionProblem } from "./schemas.js";
+import { byteCountSchema, jobIdSchema, problemsOf, tenantIdSchema, versionProblem } from "./schemas.js";
 import { JOB_STATES } from "./states.js";
 import type { JobState } from "./states.js";
 
@@ -77,19 +76,21 @@ const name = z.string().min(1).max(253);
 const MAXIMUM_DEPTH = 64;
 
 // It came from JSON.parse and is nothing but JSON; z.json() would make a copy without keys such as "__proto__".
-const attributes = z.custom<Record<string, JsonValue>>(
-  (value) =>
-    typeof value === "object" && value !== null && !Array.isArray(value) && isWithin(value, MAXIMUM_DEPTH),
-  { error: `must be an object, nested at most ${MAXIMUM_DEPTH} deep` },
-);
+const attributes = z
+  .custom<Record<string, JsonValue>>(
+    (value) =>
+      typeof value === "object" && value !== null && !Array.isArray(value) && isWithin(value, MAXIMUM_DEPTH),
+    { error: `must be an object, nested at most ${MAXIMUM_DEPTH} deep` },
+  )
+  .meta({ type: "object" });
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const jobId = z.custom<JobId>(isJobId, { error: "must be a lower-case UUID of version 7" });
 
-const recordSchema: z.ZodType<JobRecord> = z.object({
+/** For the JSON Schema; programs use {@link parseJobRecord}. */
+export const jobRecordSchema: z.ZodType<JobRecord> = z.object({
   version: z.literal(1),
   tenantId: tenantIdSchema,
-  jobId,
+  jobId: jobIdSchema,
   state: z.enum(JOB_STATES),
   revision: z.int().min(1).max(2_147_483_647),
   createdAt: z.iso.datetime(),
@@ -103,7 +104,7 @@ const recordSchema: z.ZodType<JobRecord> = z.object({
   attributes,
   failure: z.object({ reason: z.string() }).exactOptional(),
   staged: z.object({ bucket: z.string(), prefix: z.string(), at: z.iso.datetime() }).exactOptional(),
-  continues: jobId.exactOptional(),
+  continues: jobIdSchema.exactOptional(),
   scans: z
     .record(
       z.string().refine(isJobFileName, { error: "is not a file name of a job" }),
@@ -126,7 +127,7 @@ export function parseJobRecord(text: string): JobRecord {
     const value: unknown = JSON.parse(text);
     const problem = versionProblem(value, "version", 1);
     if (problem) throw new InvalidRecordError(`the job record can't be read: ${problem}`);
-    const result = recordSchema.safeParse(value);
+    const result = jobRecordSchema.safeParse(value);
     if (!result.success) {
       throw new InvalidRecordError(`the job record is not valid:\n${problemsOf(result.error)}`);
     }

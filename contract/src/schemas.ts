@@ -1,12 +1,20 @@
 import { z } from "zod";
-import { isTenantId } from "./identity.js";
-import type { TenantId } from "./identity.js";
+import { JOB_PATTERN, TENANT_PATTERN } from "./identity.js";
+import type { JobId, TenantId } from "./identity.js";
 
 /** What more than one of the contract's documents says in the same way. */
 
-export const tenantIdSchema = z.custom<TenantId>(isTenantId, {
-  error: "must be 1 to 40 lower-case letters, digits and hyphens, with a letter or digit at both ends",
-});
+const TENANT_RULE =
+  "must be 1 to 40 lower-case letters, digits and hyphens, with a letter or digit at both ends";
+const JOB_RULE = "must be a lower-case UUID of version 7";
+
+// Strings with a pattern and not z.custom, which no JSON Schema could say; the brands are added by hand.
+export const tenantIdSchema = z
+  .string({ error: TENANT_RULE })
+  .regex(TENANT_PATTERN, { error: TENANT_RULE }) as unknown as z.ZodType<TenantId, TenantId>;
+export const jobIdSchema = z
+  .string({ error: JOB_RULE })
+  .regex(JOB_PATTERN, { error: JOB_RULE }) as unknown as z.ZodType<JobId, JobId>;
 
 export const byteCountSchema = z.int().nonnegative();
 export const secondsSchema = z.int().nonnegative();

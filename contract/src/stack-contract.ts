@@ -22,8 +22,11 @@ export const OBJECT_STORAGE_CA_KEY = "ca.crt";
 
 const name = z.string().min(1).max(253);
 
-// Unknown fields are ignored: a later release may add some without breaking workers already built.
-const contractSchema = z.object({
+/**
+ * For the JSON Schema; programs use {@link parseStackContract}. Unknown fields are ignored at every depth: a later
+ * release may add some without breaking workers already built.
+ */
+export const stackContractSchema = z.object({
   contractVersion: z.literal(1),
   environment: name,
   layout: z.object({
@@ -72,9 +75,9 @@ const contractSchema = z.object({
       }),
     )
     .default([]),
-  catalogue: catalogueAddressSchema,
-  objectStorage: objectStorageSettingsSchema.nullable(),
-  retention: retentionSchema,
+  catalogue: z.object(catalogueAddressSchema.shape),
+  objectStorage: z.object(objectStorageSettingsSchema.shape).nullable(),
+  retention: z.object(retentionSchema.shape),
   heartbeatSeconds: z.int().min(1),
   heartbeatTimeoutSeconds: secondsSchema,
   /** Kept free on a volume beyond what a job says it needs. */
@@ -89,13 +92,13 @@ const contractSchema = z.object({
     })
     .default({ maxLocalSeconds: null }),
   /** The virus scanner (clamd) that a file passes before it leaves the volume. Null: none. */
-  scan: scanSettingsSchema.nullable().default(null),
+  scan: z.object(scanSettingsSchema.shape).nullable().default(null),
   cleanup: z.object({ schedule: z.string().min(1), cronJobs: z.array(name) }),
   antivirus: z.object({ excludePaths: z.array(z.string()) }),
 });
 
 /** What the stack promises to workers, version 1: its outputs and the ConfigMap say the same. */
-export type StackContract = z.infer<typeof contractSchema>;
+export type StackContract = z.infer<typeof stackContractSchema>;
 
 /** A contract that can't be relied on: all that is wrong with it. */
 export class InvalidContractError extends Error {
@@ -106,7 +109,7 @@ export class InvalidContractError extends Error {
 export function parseStackContract(value: unknown): StackContract {
   const problem = versionProblem(value, "contractVersion", 1);
   if (problem) throw new InvalidContractError(`the stack's contract can't be read: ${problem}`);
-  const result = contractSchema.safeParse(value);
+  const result = stackContractSchema.safeParse(value);
   if (!result.success) {
     throw new InvalidContractError(`the stack's contract is not valid:\n${problemsOf(result.error)}`);
   }
