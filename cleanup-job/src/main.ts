@@ -1,3 +1,4 @@
+import "./small-heap.js";
 import { hostname } from "node:os";
 import { Command, CommanderError, Option } from "commander";
 import {

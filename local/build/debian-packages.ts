@@ -66,7 +66,8 @@ export async function unpackDebianPackages(wanted: readonly string[] = PACKAGES)
     });
   }
   const path = ["usr/sbin", "usr/bin", "sbin", "bin"].map((part) => join(directory, part)).join(delimiter);
-  const libraries = (await readdir(join(directory, "usr/lib"), { withFileTypes: true }))
+  // Programs without libraries of their own leave no such directory.
+  const libraries = (await readdir(join(directory, "usr/lib"), { withFileTypes: true }).catch(() => []))
     .filter((entry) => entry.isDirectory() && entry.name.endsWith("-linux-gnu"))
     .map((entry) => join(directory, "usr/lib", entry.name))
     .join(delimiter);

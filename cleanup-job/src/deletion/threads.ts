@@ -1,10 +1,12 @@
 import { Worker } from "node:worker_threads";
+import { JOBS_IN_HAND } from "../concurrency.js";
 import type { Order, Report } from "./thread-main.js";
 import type { TreeControl } from "./tree-control.js";
 import type { Answer, Task } from "./tree-thread.js";
 
 /*
- * The system calls block, so they are made by threads. Two keep two processors busy; more only pay where each waits for
+ * The system calls block, so they are made by threads. One deletes small jobs as fast as the catalogue lets them go, two
+ * keep two processors busy with the parts of a large one; more only pay where each waits for
  * the disk, as it does for a discard (TRIM) on every file on a filesystem mounted with it. So more are started when work
  * is queued up and those that are there mostly wait, and never more than memory allows: each costs about 10 MiB.
  */
@@ -59,7 +61,8 @@ export class DeletionThreads {
   }
 
   private mayGrow(): boolean {
-    if (this.size < Math.min(FIRST_THREADS, this.most)) return true;
+    if (this.size === 0) return true;
+    if (this.size < Math.min(FIRST_THREADS, this.most)) return this.queue.length >= JOBS_IN_HAND;
     if (this.size >= this.most || this.queue.length < 2 * this.size) return false;
     if (performance.now() - this.grownAt < PATIENCE_MILLISECONDS || this.wall < PATIENCE_MILLISECONDS)
       return false;
