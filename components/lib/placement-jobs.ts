@@ -101,7 +101,7 @@ function buildJob(args: PlacementJobsArgs, { pool, group, slots, nodeSelector, g
           restartPolicy: "Never",
           serviceAccountName: PLACEMENT,
           automountServiceAccountToken: true,
-          enableServiceLinks: true,
+          enableServiceLinks: false,
           ...userNamespace(args.userNamespaces ?? false),
           nodeSelector: { ...nodeSelector },
           ...(args.tolerations && args.tolerations.length > 0 && { tolerations: [...args.tolerations] }),

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import * as k8s from "@pulumi/kubernetes";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -204,6 +206,33 @@ describe("a schedule", () => {
     expect(perMinute).toEqual([13, 13, 13, 13, 13, 12, 12, 12, 12, 12]);
     const containers = cronJobs.map(({ spec }) => spec.jobTemplate.spec.template.spec.containers.length);
     expect(containers).toEqual(Array.from({ length: 125 }, () => 8));
+  });
+});
+
+describe("docs/cleanup-schedule.md", () => {
+  const page = readFileSync(new URL("../../docs/cleanup-schedule.md", import.meta.url), "utf8");
+  const rows = page.split("\n").flatMap((line) => {
+    const cells = line.split("|").map((cell) => Number(cell.trim()));
+    return cells.length === 7 && cells[1]! > 0
+      ? [cells.slice(1, 6) as [number, number, number, number, number]]
+      : [];
+  });
+
+  it("has a table of pods", () => expect(rows).toHaveLength(4));
+
+  it.each(rows)("is right on %i slots, %i a node", (count, slotsPerNode, pods, busiest, containers) => {
+    const hot = { name: "hot", id: 0, slots: count, slotsPerNode };
+    const cronJobs = buildCleanupCronJobs({ ...args, slots: slotsOfPools([hot]) });
+    const load = new Map<string, number>();
+    for (const { spec } of cronJobs) load.set(spec.schedule, (load.get(spec.schedule) ?? 0) + 1);
+    const first = cronJobs[0]!.spec.jobTemplate.spec.template.spec.containers.length;
+    expect([cronJobs.length, Math.max(...load.values()), first]).toEqual([pods, busiest, containers]);
+  });
+
+  it("says how much of a finished sweep is kept", () => {
+    const { successfulJobsHistoryLimit, failedJobsHistoryLimit } = buildCleanupCronJobs(args)[0]!.spec;
+    expect([successfulJobsHistoryLimit, failedJobsHistoryLimit]).toEqual([1, 2]);
+    expect(page).toContain("its last good Job and the last two that failed: at most three Jobs");
   });
 });
 

@@ -1,4 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { BatchV1Api } from "@kubernetes/client-node";
+import type { V1JobStatus } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
@@ -14,6 +17,32 @@ beforeAll(async () => {
 });
 
 afterAll(() => pods.close());
+
+describe("a sweep", () => {
+  it("is taken by the cluster as critical, so that a full node takes it too, and sweeps each slot", async () => {
+    const { contract, core, api } = environment;
+    const { namespace } = contract;
+    const batch = api(BatchV1Api);
+    const cronJob = await batch.readNamespacedCronJob({ namespace, name: contract.cleanup.cronJobs[0]! });
+    const { spec } = cronJob.spec!.jobTemplate;
+    const name = `test-sweep-${Date.now().toString(36)}`;
+    await batch.createNamespacedJob({ namespace, body: { metadata: { name }, spec: spec! } });
+    try {
+      let status: V1JobStatus | undefined;
+      do {
+        await sleep(500);
+        status = (await batch.readNamespacedJob({ namespace, name })).status;
+      } while (!status?.succeeded && !status?.failed);
+      const labelSelector = `batch.kubernetes.io/job-name=${name}`;
+      const [pod] = (await core.listNamespacedPod({ namespace, labelSelector })).items;
+      expect([status.succeeded, pod!.spec!.priority]).toEqual([1, 2_000_001_000]);
+      const ended = pod!.status!.containerStatuses!.map((container) => container.state!.terminated!.exitCode);
+      expect(ended).toEqual(contract.slots.map(() => 0));
+    } finally {
+      await batch.deleteNamespacedJob({ namespace, name, propagationPolicy: "Background" });
+    }
+  });
+});
 
 describe("what the contract says of the environment", () => {
   it("is there: every slot's claim, and every node's CronJob", async () => {
