@@ -3,11 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { NodeAgentConfig } from "@video-storage/contract/node-agent-config";
 import { buildLocalVolume } from "@video-storage/node-agent/volume-object";
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { run } from "../../local/command.js";
 import { NodeMachine, noLoopDevices, removeAgentBundle, slotSettings } from "../support/node-machine.js";
 import { VolumeApi } from "../support/volume-api.js";
+
+// Each step is a process or several, and the machine may be busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 const SECRET = "PREVIOUS-TENANTS-VIDEO";
 const reason = noLoopDevices();
@@ -248,6 +251,37 @@ describe.skipIf(reason !== undefined)(`released volumes${reason ? ` (${reason})`
       "video-storage/medium": "devices",
       "video-storage/encryption": "luks",
     });
+  });
+
+  it("are opened by a key that no program's argument and no word of the agent shows", async () => {
+    const config = await settingsOf("an encrypted disk");
+    declareVolume();
+    const { events, stderr } = await once(config);
+    const key = Buffer.alloc(64, 7);
+    const shown = JSON.stringify([node.started(), events]) + stderr;
+    for (const form of [key.toString("hex"), key.toString("base64"), key.toString("latin1")]) {
+      expect(shown).not.toContain(form);
+    }
+    const cryptsetup = node.started().filter(({ program }) => program === "cryptsetup");
+    expect(cryptsetup.map(({ args }) => args[0])).toEqual(["luksFormat", "open", "config"]);
+    expect(cryptsetup.slice(0, 2).every(({ args }) => args.join(" ").includes("--key-file -"))).toBe(true);
+    // With another key nothing is made anew: what is there is somebody's.
+    await node.boot();
+    writeFileSync(node.path("key"), Buffer.alloc(64, 8));
+    const other = await once(config);
+    expect(other.code).toBe(1);
+    expect(other.events.at(-1)!["reason"]).toMatch(/^none of the 1 keys opens .*; it is not made anew$/);
+    expect(node.started().filter(({ args }) => args[0] === "luksFormat")).toHaveLength(1);
+    // The old key beside the new one opens it again.
+    writeFileSync(node.path("old-key"), key);
+    const both = {
+      ...config,
+      encryption: {
+        kind: "luks" as const,
+        key: { kind: "files" as const, files: [node.path("key"), node.path("old-key")] },
+      },
+    };
+    expect((await once(both)).code).toBe(0);
   });
 
   it("are offered by an agent that runs, within seconds of their release, and that ends when it is asked to", async () => {

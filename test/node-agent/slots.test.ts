@@ -1,9 +1,12 @@
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { run } from "../../local/command.js";
 import { NodeMachine, noLoopDevices, removeAgentBundle, slotSettings } from "../support/node-machine.js";
+
+// Each step is a process or several, and the machine may be busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 const SECRET = "PREVIOUS-TENANTS-VIDEO";
 const reason = noLoopDevices();
