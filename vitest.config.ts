@@ -1,5 +1,7 @@
 import { defineConfig } from "vitest/config";
 
+/** Tests with an environment of their own that lie beside what they test. */
+const WITH_AN_ENVIRONMENT = ["test/infra/engine-cluster.test.ts"];
 const ON_A_REAL_S3_SERVER = ["test/worker/staging.test.ts", "test/object-storage/**/*.test.ts"];
 
 export default defineConfig({
@@ -15,7 +17,7 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/local/**", ...ON_A_REAL_S3_SERVER],
+          exclude: ["test/local/**", ...WITH_AN_ENVIRONMENT, ...ON_A_REAL_S3_SERVER],
         },
       },
       {
@@ -31,7 +33,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "local",
-          include: ["test/local/*.test.ts"],
+          include: ["test/local/*.test.ts", ...WITH_AN_ENVIRONMENT],
           maxWorkers: 3,
           testTimeout: 600_000,
           hookTimeout: 2_400_000,

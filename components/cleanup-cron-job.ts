@@ -12,6 +12,11 @@ import { CLEANUP_CONFIG_MAP } from "./lib/mounts.js";
 export interface CleanupCronJobArgs extends CleanupCronJobsArgs {
   /** What the sweep is told; it reaches the pods as a file, and so the next sweep without any other change. */
   readonly config: CleanupConfig;
+  /**
+   * What the sweep of each group of slots has to wait for besides, such as their claims: {@link WorkerScratch} has
+   * it. As `dependsOn` of the whole, every CronJob would wait for everybody's, which grows with the square.
+   */
+  readonly after?: ReadonlyMap<string, readonly pulumi.Resource[]>;
 }
 
 /**
@@ -42,8 +47,10 @@ export class CleanupCronJob extends pulumi.ComponentResource {
           ),
         ]
       : [];
-    this.cronJobs = cronJobs.map((cronJob) => {
-      const options = childOptions(this, opts, { dependsOn: [settings, ...leave] });
+    const groups = [...new Set(args.slots.map((slot) => slot.group))];
+    this.cronJobs = cronJobs.map((cronJob, index) => {
+      const own = args.after?.get(groups[index]!) ?? [];
+      const options = childOptions(this, opts, { dependsOn: [settings, ...leave, ...own] });
       return new k8s.batch.v1.CronJob(`${name}-${cronJob.metadata.name}`, cronJob, options).metadata.name;
     });
 

@@ -41,6 +41,9 @@ export type LocalSsdStorageArgs = StorageClassArgs &
  */
 export class LocalSsdStorage extends pulumi.ComponentResource {
   readonly className: pulumi.Output<string>;
+  readonly storageClass: k8s.storage.v1.StorageClass;
+  /** The declared volumes by their names. */
+  readonly volumes: ReadonlyMap<string, k8s.core.v1.PersistentVolume>;
 
   constructor(name: string, args: LocalSsdStorageArgs, opts: pulumi.ComponentResourceOptions = {}) {
     // Inputs stay out of state (pulumi-kubernetes#3894).
@@ -56,20 +59,22 @@ export class LocalSsdStorage extends pulumi.ComponentResource {
         deleteBeforeReplace: true,
       }),
     );
-    if (args.mode === "static") {
-      for (const volume of args.volumes) {
-        new k8s.core.v1.PersistentVolume(
-          `${name}-${volume.name}`,
-          buildVolume(args, volume),
-          childOptions(this, opts, {
-            dependsOn: storageClass,
-            // A volume's place is immutable too; this way the plan says so instead of the API, half-way.
-            replaceOnChanges: ["spec.local", "spec.nodeAffinity"],
-            deleteBeforeReplace: true,
-          }),
-        );
-      }
-    }
+    const declared = (args.mode === "static" ? args.volumes : []).map((volume) => {
+      const options = childOptions(this, opts, {
+        dependsOn: storageClass,
+        // A volume's place is immutable too; this way the plan says so instead of the API, half-way.
+        replaceOnChanges: ["spec.local", "spec.nodeAffinity"],
+        deleteBeforeReplace: true,
+      });
+      const resource = new k8s.core.v1.PersistentVolume(
+        `${name}-${volume.name}`,
+        buildVolume(args, volume),
+        options,
+      );
+      return [volume.name, resource] as const;
+    });
+    this.storageClass = storageClass;
+    this.volumes = new Map(declared);
     if (args.mode === "topolvm" || args.mode === "openebs-lvm") {
       const { policy, binding } = buildFilesystemOnlyPolicy(args);
       const made = new k8s.admissionregistration.v1.ValidatingAdmissionPolicy(

@@ -20,6 +20,11 @@ export interface WorkerScratchArgs {
   readonly slots: readonly Slot[];
   /** Size of every slot. */
   readonly slotBytes: bigint;
+  /**
+   * Declared volumes by their names. Each claim waits for its own: were every one to wait for all of them, what
+   * the engine has to keep would grow with the square of the slots.
+   */
+  readonly volumes?: ReadonlyMap<string, pulumi.Resource>;
   /** Needed where slots are of pools: how their claims come to a node. */
   readonly placement?: PlacementArgs;
   /** Taints of the pools' nodes. */
@@ -37,6 +42,8 @@ export interface WorkerScratchArgs {
 export class WorkerScratch extends pulumi.ComponentResource {
   /** Names of the claims, in the order of the slots. */
   readonly claims: pulumi.Output<string>[];
+  /** By the groups of the slots: what a sweep of each has to wait for, and nothing of another's. */
+  readonly ofGroup: ReadonlyMap<string, readonly pulumi.Resource[]>;
 
   constructor(name: string, args: WorkerScratchArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("video-storage:kubernetes:WorkerScratch", name, {}, opts);
@@ -44,15 +51,18 @@ export class WorkerScratch extends pulumi.ComponentResource {
 
     const quota = new k8s.core.v1.ResourceQuota(`${name}-quota`, buildQuota(args), childOptions(this, opts));
     const limits = new k8s.core.v1.LimitRange(`${name}-limits`, buildLimits(args), childOptions(this, opts));
-    const claims = args.slots.map(
-      (slot) =>
-        new k8s.core.v1.PersistentVolumeClaim(
-          `${name}-${slot.name}`,
-          buildSlotClaim(args, slot),
-          // After the quota, so that its deletion comes last too and no claim is refused for an unknown status.
-          childOptions(this, opts, { dependsOn: [quota, limits] }),
-        ),
-    );
+    const ofGroup = new Map<string, pulumi.Resource[]>();
+    const claims = args.slots.map((slot) => {
+      const volume = args.volumes?.get(slotVolumeName(args.namespace, slot));
+      const claim = new k8s.core.v1.PersistentVolumeClaim(
+        `${name}-${slot.name}`,
+        buildSlotClaim(args, slot),
+        // After the quota, so that its deletion comes last too and no claim is refused for an unknown status.
+        childOptions(this, opts, { dependsOn: [quota, limits, ...(volume ? [volume] : [])] }),
+      );
+      ofGroup.set(slot.group, [...(ofGroup.get(slot.group) ?? []), claim]);
+      return claim;
+    });
     if (placementJobs.length > 0) {
       const { account, role, binding } = buildPlacementAccess(args.environment, args.namespace);
       const access = [
@@ -62,17 +72,21 @@ export class WorkerScratch extends pulumi.ComponentResource {
       ];
       // All at once, and named by what they place: one that waited for another would be waited for by it.
       for (const job of placementJobs) {
+        const group = job.metadata.labels[GROUP_LABEL]!;
+        const ownClaims = ofGroup.get(group) ?? [];
         const options = childOptions(this, opts, {
-          dependsOn: [...access, ...claims],
+          dependsOn: [...access, ...ownClaims],
           // What has been placed stays so, whatever image would place it today.
           ignoreChanges: ["spec"],
           customTimeouts: { create: `${(args.placement?.deadlineSeconds ?? 0) + 60}s` },
         });
-        new k8s.batch.v1.Job(`${name}-${job.metadata.name}`, job, options);
+        const placed = new k8s.batch.v1.Job(`${name}-${job.metadata.name}`, job, options);
+        ofGroup.set(group, [...ownClaims, placed]);
       }
     }
     this.claims = claims.map((claim) => claim.metadata.name);
 
+    this.ofGroup = ofGroup;
     this.registerOutputs({ claims: this.claims });
   }
 }

@@ -22,8 +22,18 @@ export function removeAbandonedLocks(directory: string): void {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return !isZombie(pid);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** One that was killed, and whose parent has not looked yet: it answers to signals and does nothing more. */
+function isZombie(pid: number): boolean {
+  try {
+    return /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    // Gone in between, or a system without /proc.
+    return false;
   }
 }

@@ -39,6 +39,7 @@ export function findPulumi(path = process.env.PATH ?? ""): string | undefined {
 /** `pulumi up` of the stack, with its state in files. Needs the CLI and the provider plugins. */
 export async function up(options: EngineOptions): Promise<EngineResult> {
   const stack = await openStack(options);
+  await goOnAfterAKill(stack);
   const result = await stack.up({ color: "never", ...common(options) });
   const outputs = Object.fromEntries(
     Object.entries(result.outputs).map(([key, { value }]) => [key, value as unknown]),
@@ -58,11 +59,28 @@ export async function preview(options: EngineOptions): Promise<{ changes: OpMap;
   return { changes: result.changeSummary, events };
 }
 
-/** `pulumi destroy`. Fails, and says at what, where the program protects a resource. */
-export async function destroy(options: EngineOptions): Promise<void> {
+/**
+ * `pulumi destroy`. Where the program protects a resource it fails, and says at what; with `exceptProtected`
+ * it leaves those and what they need.
+ */
+export async function destroy(options: EngineOptions & { exceptProtected?: boolean }): Promise<void> {
   const stack = await openStack(options);
-  const { onOutput } = options;
-  await stack.destroy({ color: "never", ...(onOutput && { onOutput }) });
+  const { onOutput, exceptProtected = false } = options;
+  await stack.destroy({
+    color: "never",
+    excludeProtected: exceptProtected,
+    ...(onOutput && { onOutput }),
+  });
+}
+
+/**
+ * What an engine was making when it was killed may be there, and is in no state: the provider would refuse to
+ * make it again (pulumi-kubernetes#4278). It is ours, so this once it is taken as it is.
+ */
+async function goOnAfterAKill(stack: Stack): Promise<void> {
+  const { deployment } = await stack.exportStack();
+  const pending = (deployment as { pending_operations?: unknown[] } | undefined)?.pending_operations ?? [];
+  if (pending.length > 0) stack.workspace.envVars["PULUMI_K8S_UPSERT_EXISTING_OBJECTS"] = "true";
 }
 
 function common({ onOutput, policyPacks }: EngineOptions) {

@@ -1,172 +1,77 @@
-import * as k8s from "@pulumi/kubernetes";
-import * as random from "@pulumi/random";
-
 import { AdmissionPolicies } from "../components/admission-policies.js";
-import { ArtifactBucket, objectStorageSecretName } from "../components/artifact-bucket.js";
+import { ArtifactBucket } from "../components/artifact-bucket.js";
 import { Catalogue } from "../components/catalogue.js";
 import { CleanupCronJob } from "../components/cleanup-cron-job.js";
 import { Contract } from "../components/contract.js";
-import { catalogueSecretName } from "../components/lib/catalogue-logins.js";
-import { OBJECT_STORAGE_PORT } from "../components/lib/minio-workloads.js";
 import { LocalSsdStorage } from "../components/local-ssd-storage.js";
 import { NodeExporterAlerts } from "../components/node-exporter-alerts.js";
 import { NodePreparation } from "../components/node-preparation.js";
 import { TenantIsolation } from "../components/tenant-isolation.js";
 import { WorkerScratch } from "../components/worker-scratch.js";
-import { buildCleanupConfig, buildContract, storageClassName } from "./contract.js";
+import * as args from "./component-args.js";
+import { buildContract } from "./contract.js";
+import { refuseImpossibleChanges } from "./previous-deployment.js";
+import { declareProviders } from "./providers.js";
 import { readSettings } from "./pulumi-config.js";
-import { servicesOf } from "./services.js";
 import { localSsdStorageArgs, nodePreparationArgs } from "./storage.js";
-import { directoriesOf, objectStorageVolumeName, slotsOfStack } from "./volumes.js";
 
-const { config, kubeconfig, catalogueAdminUrl } = readSettings();
-const {
-  environment,
-  namespace,
-  systemNamespace,
-  tenants,
-  credentialRotation,
-  objectStorage: storage,
-} = config;
-const slots = slotsOfStack(config);
-/** Long enough for an autoscaler to bring the nodes. */
-const PLACEMENT_DEADLINE_SECONDS = 1800;
-const storageClass = storageClassName(config);
-const { userNamespaces: ownUsers, tolerations: ofStorageNodes } = config.isolation;
-const isolatedPods = { userNamespaces: ownUsers, tolerations: ofStorageNodes };
+const settings = readSettings();
+const { config } = settings;
+export const contract = buildContract(config);
+await refuseImpossibleChanges(contract);
 
-// Providers by name, so that no cluster is ever taken from the shell's surroundings.
-const cluster = new k8s.Provider("cluster", {
-  kubeconfig,
-  context: config.context,
-  // A renewed kubeconfig is the same cluster; without this every resource would be replaced.
-  clusterIdentifier: config.context,
-  // Changed where they are: a pod that starts between a deletion and a creation would find nothing.
-  enableConfigMapMutable: true,
-  enableSecretMutable: true,
-});
-const providers = [cluster, new random.Provider("random")];
-
-const isolation = new TenantIsolation(
-  "isolation",
-  {
-    environment,
-    namespace,
-    systemNamespace,
-    catalogue: config.catalogue,
-    workerEgress: config.workerEgress,
-    objectStoragePort: storage.backend === "minio" ? OBJECT_STORAGE_PORT : null,
-    services: servicesOf(config),
-  },
-  { providers },
-);
+const providers = declareProviders(settings);
+const isolation = new TenantIsolation("isolation", args.isolationArgs(config), { providers });
 const inNamespaces = { providers, dependsOn: [isolation] };
 
 if (config.admissionPolicies) {
-  new AdmissionPolicies(
-    "admission",
-    {
-      environment,
-      prefix: namespace,
-      namespaces: [namespace, systemNamespace],
-      storageClasses: [storageClass],
-    },
-    inNamespaces,
-  );
+  new AdmissionPolicies("admission", args.admissionArgs(config), inNamespaces);
 }
 
-const localSsd = new LocalSsdStorage("local-ssd", localSsdStorageArgs(config, slots), { providers });
+const localSsd = new LocalSsdStorage("local-ssd", localSsdStorageArgs(config), { providers });
+const preparation = nodePreparationArgs(config);
 // After the class, which the volumes that agents make are of.
-const nodePreparation = nodePreparationArgs(config);
-const prepared = nodePreparation
-  ? [new NodePreparation("nodes", nodePreparation, { providers, dependsOn: [localSsd] })]
+const prepared = preparation
+  ? [new NodePreparation("nodes", preparation, { providers, dependsOn: [localSsd.storageClass] })]
   : [];
-const onLocalSsd = { providers, dependsOn: [isolation, localSsd, ...prepared] };
-
+const onLocalSsd = { providers, dependsOn: [isolation, localSsd.storageClass, ...prepared] };
 const scratch = new WorkerScratch(
   "scratch",
-  {
-    ...{ environment, namespace, storageClass, slots, slotBytes: config.slotSize },
-    placement: {
-      image: config.cleanup.image,
-      pools: config.pools,
-      deadlineSeconds: PLACEMENT_DEADLINE_SECONDS,
-    },
-    ...isolatedPods,
-  },
+  { ...args.scratchArgs(config), volumes: localSsd.volumes },
   onLocalSsd,
 );
 
-const bucket =
-  storage.backend === "minio"
-    ? new ArtifactBucket(
-        "artifacts",
-        {
-          environment,
-          namespace,
-          systemNamespace,
-          tenants,
-          bucket: storage.bucket,
-          region: storage.region,
-          image: storage.image,
-          clientImage: storage.clientImage,
-          storageClass,
-          volume: objectStorageVolumeName(config),
-          volumeBytes: storage.volumeSize,
-          credentialRotation,
-          protectData: config.protectData,
-        },
-        onLocalSsd,
-      )
-    : undefined;
-
-const catalogueStorage = new Catalogue(
+const ofBucket = {
+  providers,
+  dependsOn: [...onLocalSsd.dependsOn, ...args.volumesOfBucket(config, localSsd)],
+};
+const buckets =
+  config.objectStorage.backend === "minio"
+    ? [new ArtifactBucket("artifacts", args.minioArgs(config, config.objectStorage), ofBucket)]
+    : [];
+const catalogueOfJobs = new Catalogue(
   "catalogue",
-  {
-    environment,
-    namespace,
-    systemNamespace,
-    tenants,
-    migrationsImage: config.cleanup.migrationsImage,
-    adminUrl: catalogueAdminUrl,
-    credentialRotation,
-  },
+  args.catalogueArgs(config, settings.catalogueAdminUrl),
   inNamespaces,
 );
-const ready = [isolation, scratch, catalogueStorage, ...(bucket ? [bucket] : [])];
+const ready = [isolation, catalogueOfJobs, ...buckets];
 
 const sweep = new CleanupCronJob(
   "cleanup",
-  {
-    environment,
-    namespace,
-    slots,
-    image: config.cleanup.image,
-    schedule: config.cleanup.schedule,
-    timeZone: config.cleanup.timeZone,
-    activeDeadlineSeconds: config.cleanup.activeDeadline,
-    startingDeadlineSeconds: config.cleanup.startingDeadline,
-    checkPods: config.cleanup.checkPods,
-    catalogueSecret: catalogueSecretName("cleanup"),
-    objectStorageSecret: bucket ? objectStorageSecretName("cleanup") : null,
-    ...isolatedPods,
-    config: buildCleanupConfig(config),
-  },
+  { ...args.sweepArgs(config), after: scratch.ofGroup },
   { providers, dependsOn: ready },
 );
-
-new NodeExporterAlerts(
-  "alerts",
-  { environment, namespace: systemNamespace, directories: directoriesOf(config) },
-  inNamespaces,
-);
-
-export const contract = buildContract(config);
-new Contract("contract", { contract }, { providers, dependsOn: [...ready, sweep] });
+new NodeExporterAlerts("alerts", args.alertsArgs(config), inNamespaces);
+new Contract("contract", { contract }, { providers, dependsOn: [...ready, scratch, sweep] });
 
 // The same field by field, for `pulumi stack output NAME`.
 export const {
   contractVersion,
+  environment,
+  namespace,
+  storageClass,
+  slots,
+  tenants,
   layout,
   uploadGroup,
   slotsPerNode,
@@ -186,6 +91,3 @@ export const {
   cleanup,
   antivirus,
 } = contract;
-export { environment, namespace, storageClass };
-const { slots: contractSlots, tenants: contractTenants } = contract;
-export { contractSlots as slots, contractTenants as tenants };

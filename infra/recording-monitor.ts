@@ -83,6 +83,8 @@ export async function startRecording(options: RecordingOptions): Promise<Recordi
       },
       newResource: ({ type, name, inputs }) => {
         inputsOf.set(keyOf(type, name), inputs);
+        // Nothing was deployed before.
+        if (type === "pulumi:pulumi:StackReference") return { id: name, state: { ...inputs, outputs: {} } };
         const state = options.stateOf?.(type, name, inputs as Record<string, unknown>) ?? inputs;
         return { id: `${name}-id`, state };
       },
@@ -90,6 +92,8 @@ export async function startRecording(options: RecordingOptions): Promise<Recordi
     options.project,
     options.stack,
     options.preview ?? false,
+    // The name that an engine with a backend of one's own has for it.
+    "organization",
   );
 
   const monitor = pulumi.runtime.getMonitor() as unknown as Monitor;

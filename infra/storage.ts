@@ -4,20 +4,19 @@ import { slotInodes } from "@video-storage/contract/slot-filesystem";
 
 import { OBJECT_STORAGE_USER, UPLOAD_GROUP } from "../components/lib/security-context.js";
 import { slotsOf } from "../components/lib/slots.js";
-import type { Slot } from "../components/lib/slots.js";
 import type { LocalSsdStorageArgs } from "../components/local-ssd-storage.js";
 import type { GroupEncryption, NodeGroup, NodePreparationArgs } from "../components/node-preparation.js";
 import type { PreparationConfig, StackConfig } from "./config.js";
 import { storageClassName } from "./contract.js";
-import { localVolumes } from "./volumes.js";
+import { localVolumes, slotsOfStack } from "./volumes.js";
 
 /** What LocalSsdStorage is told. */
-export function localSsdStorageArgs(config: StackConfig, slots: readonly Slot[]): LocalSsdStorageArgs {
+export function localSsdStorageArgs(config: StackConfig): LocalSsdStorageArgs {
   const { environment, storage } = config;
   const common = { environment, className: storageClassName(config) };
   switch (storage.mode) {
     case "static":
-      return { ...common, mode: storage.mode, volumes: localVolumes(config, slots) };
+      return { ...common, mode: storage.mode, volumes: localVolumes(config, slotsOfStack(config)) };
     case "cloud-instance-store":
       return { ...common, mode: storage.mode };
     case "topolvm":

@@ -1,0 +1,35 @@
+// Declares a program to an engine in this process and says what that took. For processes of their own:
+//
+//   node --import tsx bench/stack/program.ts empty
+//   node --import tsx bench/stack/program.ts SLOTS [FILE for the manifests]
+import { writeFileSync } from "node:fs";
+
+import { withSlots } from "./configuration.js";
+
+const [what, file] = process.argv.slice(2);
+const result: Record<string, number> = {};
+
+if (what === "empty") {
+  const pulumi = await import("@pulumi/pulumi");
+  await pulumi.runtime.setMocks({
+    call: ({ inputs }) => inputs,
+    newResource: ({ name, inputs }) => ({ id: name, state: inputs }),
+  });
+  new pulumi.ComponentResource("bench:bench:Empty", "empty");
+  await pulumi.runtime.disconnect();
+} else {
+  const { renderProgram } = await import("../../infra/render-program.js");
+  const rendered = await renderProgram({ stack: "local", config: withSlots(Number(what)) });
+  result["resources"] = rendered.resources.length;
+  result["dependencies"] = rendered.resources.reduce((sum, { dependencies }) => sum + dependencies.length, 0);
+  if (file !== undefined) {
+    const list = { apiVersion: "v1", kind: "List", items: rendered.manifests.map(({ object }) => object) };
+    writeFileSync(file, JSON.stringify(list));
+  }
+}
+const { user, system } = process.cpuUsage();
+result["seconds"] = process.uptime();
+result["cpuSeconds"] = (user + system) / 1e6;
+result["memoryMiB"] = process.resourceUsage().maxRSS / 1024;
+process.stdout.write(`${JSON.stringify(result)}\n`);
+process.exit(0);

@@ -1,0 +1,293 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { BatchV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { destroy, findPulumi, preview, up } from "../../infra/engine.js";
+import type { EngineOptions } from "../../infra/engine.js";
+import { destroyEnvironment, startEnvironment } from "../../local/environment/environment.js";
+import type { Environment } from "../../local/environment/environment.js";
+import { localConfiguration, localSlots, SYSTEM_NAMESPACE, WORKERS_NAMESPACE } from "../../local/stack.js";
+
+const NAME = "engine";
+
+/** Kinds of steps and the names of the resources they concern, of what isn't left as it is. */
+type Plan = Record<string, string[]>;
+
+describe.skipIf(findPulumi() === undefined)(
+  "the engine and a cluster (skipped: no pulumi CLI on PATH)",
+  () => {
+    const directory = mkdtempSync(join(tmpdir(), "engine-cluster-"));
+    let environment: Environment;
+    let options: EngineOptions;
+    let core: CoreV1Api;
+    let batch: BatchV1Api;
+    let declared: number;
+
+    beforeAll(async () => {
+      await destroyEnvironment(NAME);
+      environment = await startEnvironment(
+        NAME,
+        { kind: "built", why: "this test asks for it" },
+        localSlots(),
+      );
+      const kubeconfig = readFileSync(environment.cluster.kubeconfig, "utf8");
+      options = {
+        stack: "local",
+        stateDirectory: join(directory, "state"),
+        ...localConfiguration(environment, kubeconfig),
+      };
+      const access = new KubeConfig();
+      access.loadFromString(kubeconfig);
+      core = access.makeApiClient(CoreV1Api);
+      batch = access.makeApiClient(BatchV1Api);
+    });
+    afterAll(async () => {
+      await destroyEnvironment(NAME);
+    });
+
+    const having = (change: Record<string, unknown>): EngineOptions => ({
+      ...options,
+      config: { ...options.config, ...change },
+    });
+    const nodes = () => options.config!["nodes"] as Record<string, unknown>[];
+
+    async function planned(changed: EngineOptions): Promise<Plan> {
+      const { events } = await preview(changed);
+      const plan: Plan = {};
+      for (const { resourcePreEvent } of events) {
+        if (!resourcePreEvent) continue;
+        const { op, urn } = resourcePreEvent.metadata;
+        const name = urn.split("::").at(-1)!;
+        // The engine reads the last deployment's outputs, and the stack itself is no resource of the cluster.
+        if (op !== "same" && op !== "read" && !urn.includes("pulumi:pulumi:Stack::"))
+          (plan[op] ??= []).push(name);
+      }
+      return Object.fromEntries(Object.entries(plan).map(([op, names]) => [op, names.sort()]));
+    }
+
+    /** An up, and how many resources it left and changed; what the engine reads of itself is no resource. */
+    async function changesOf(changed: EngineOptions): Promise<Record<string, number>> {
+      const { read, ...changes } = (await up(changed)).changes;
+      expect([undefined, 1]).toContain(read);
+      return changes;
+    }
+
+    /** What holds or places data, with what shows whether it is still the same. */
+    async function placesOfData(): Promise<Record<string, string>> {
+      const claims = [
+        ...(await core.listNamespacedPersistentVolumeClaim({ namespace: WORKERS_NAMESPACE })).items,
+        ...(await core.listNamespacedPersistentVolumeClaim({ namespace: SYSTEM_NAMESPACE })).items,
+      ];
+      const volumes = (await core.listPersistentVolume()).items;
+      return Object.fromEntries(
+        [...claims, ...volumes].map(({ metadata }) => [
+          `${metadata!.namespace ?? "volume"}/${metadata!.name}`,
+          metadata!.uid!,
+        ]),
+      );
+    }
+
+    /** The version of every object of ours that the workers' namespace and the system's have. */
+    async function versions(): Promise<string[]> {
+      const of = (items: { metadata?: { name?: string; resourceVersion?: string } }[]) =>
+        items.map(({ metadata }) => `${metadata!.name} ${metadata!.resourceVersion}`);
+      const namespace = WORKERS_NAMESPACE;
+      return [
+        ...of((await core.listNamespacedConfigMap({ namespace })).items),
+        ...of((await core.listNamespacedSecret({ namespace })).items),
+        ...of((await core.listNamespacedPersistentVolumeClaim({ namespace })).items),
+        ...of((await core.listPersistentVolume()).items),
+        ...of((await core.listNamespacedConfigMap({ namespace: SYSTEM_NAMESPACE })).items),
+      ].sort();
+    }
+
+    it("comes up the first time in one go, though no pod uses the workers' claims yet", async () => {
+      const { changes, outputs } = await up(options);
+      declared = changes.create!;
+      expect(changes).toEqual({ create: declared });
+      const { data } = await core.readNamespacedConfigMap({
+        namespace: WORKERS_NAMESPACE,
+        name: "video-storage-contract",
+      });
+      expect(JSON.parse(data!["contract.json"]!)).toEqual(outputs.contract);
+      const pods = (await core.listNamespacedPod({ namespace: WORKERS_NAMESPACE })).items;
+      expect(pods.filter(({ metadata }) => metadata!.labels!["app.kubernetes.io/name"] === "worker")).toEqual(
+        [],
+      );
+    });
+
+    it("changes nothing the second time", async () => {
+      const before = await versions();
+      const { changes } = await up(options);
+      expect(changes).toEqual({ same: declared });
+      expect(await versions()).toEqual(before);
+    });
+
+    it("with another time to live touches the sweep's settings and what workers are told, and no volume", async () => {
+      const changed = having({ retention: { failed: "90s" } });
+      const update = ["cleanup-config", "contract-config"];
+      expect(await planned(changed)).toEqual({ update });
+      const before = await placesOfData();
+      expect(await changesOf(changed)).toEqual({ same: declared - 2, update: 2 });
+      expect(await placesOfData()).toEqual(before);
+      const { data } = await core.readNamespacedConfigMap({
+        namespace: WORKERS_NAMESPACE,
+        name: "cleanup-config",
+      });
+      expect(JSON.parse(data!["cleanup.json"]!).retention.failedSeconds).toBe(90);
+      await up(options);
+    });
+
+    it("with another node, in whatever place of the list, adds and moves nothing", async () => {
+      const more = { name: "node-9", id: 9, slots: 2, directory: "/mnt/video-jobs" };
+      const changed = having({ nodes: [more, ...nodes()] });
+      const plan = await planned(changed);
+      expect(Object.keys(plan).sort()).toEqual(["create", "update"]);
+      expect(plan["create"]!.filter((name) => !name.includes("node-9"))).toEqual([]);
+      expect(plan["create"]).toEqual(
+        expect.arrayContaining([
+          "cleanup-cleanup-node-9",
+          "local-ssd-video-jobs-node-9-slot-0",
+          "local-ssd-video-jobs-node-9-slot-1",
+          "scratch-node-9-slot-0",
+          "scratch-node-9-slot-1",
+        ]),
+      );
+      expect(plan["update"]).toEqual(["contract-config", "scratch-quota"]);
+      const before = await placesOfData();
+      await up(changed);
+      expect(await placesOfData()).toMatchObject(before);
+
+      // And gone again, it takes only its own along.
+      const { changes } = await up(options);
+      expect(changes).toEqual({ same: declared - 2, update: 2, delete: plan["create"]!.length });
+      expect(await placesOfData()).toEqual(before);
+    });
+
+    it.each([
+      [
+        "a slot's size",
+        { slotSize: "128Mi" },
+        'video-storage:slotSize is "128Mi"; allowed: 64Mi, as it is deployed',
+      ],
+      [
+        "a namespace",
+        { namespace: "elsewhere" },
+        'video-storage:namespace is "elsewhere"; allowed: video-jobs',
+      ],
+      [
+        "a node's id",
+        { nodes: [{ name: "node-0", id: 4, slots: 3, directory: "/mnt/video-jobs" }] },
+        'belongs to user 21128"; allowed: an id with which node-0-slot-0 belongs to user 21000, as it is deployed',
+      ],
+    ])(
+      "refuses another value of what can't change, before anything is touched: %s",
+      async (_, change, message) => {
+        const before = await versions();
+        // The other keys of such a change would be updates.
+        await expect(up(having({ ...change, retention: { failed: "91s" } }))).rejects.toThrow(message);
+        expect(await versions()).toEqual(before);
+      },
+    );
+
+    it("replaces with new credentials the set-up jobs and no place of data", async () => {
+      const changed = having({ credentialRotation: 2 });
+      const plan = await planned(changed);
+      const replaced = plan["create-replacement"] ?? [];
+      expect(
+        replaced.filter((name) => !/-password$|^artifacts-setup$|^catalogue-migrations$/.test(name)),
+      ).toEqual([]);
+      expect(replaced).toEqual(expect.arrayContaining(["artifacts-setup", "catalogue-migrations"]));
+      const before = await placesOfData();
+      await up(changed);
+      expect(await placesOfData()).toEqual(before);
+      const jobs = (await batch.listNamespacedJob({ namespace: SYSTEM_NAMESPACE })).items;
+      expect(jobs.map(({ status }) => status!.succeeded)).toEqual(jobs.map(() => 1));
+      options = changed;
+    });
+
+    it("plans without the cluster, also what is deployed already", async () => {
+      const kubeconfig = options.secretConfig!.kubeconfig!.replace(/https:\/\/[^"]+/, "https://127.0.0.1:1");
+      expect(kubeconfig).toContain("127.0.0.1:1");
+      const unreachable = {
+        ...having({ retention: { failed: "90s" } }),
+        secretConfig: { ...options.secretConfig, kubeconfig },
+      };
+      expect(await planned(unreachable)).toEqual({
+        update: ["cleanup-config", "cluster", "contract-config"],
+      });
+    });
+
+    it("destroys nothing that is protected, and takes the rest up again with it", async () => {
+      const guarded = having({ protectData: true });
+      await up(guarded);
+      const before = await placesOfData();
+      await expect(destroy(guarded)).rejects.toThrow(/protect/);
+      expect(await placesOfData()).toEqual(before);
+
+      await destroy({ ...guarded, exceptProtected: true });
+      const kept = await placesOfData();
+      expect(Object.keys(kept).sort()).toEqual(
+        Object.keys(before)
+          .filter((name) => name.includes("object-storage") || kept[name] !== undefined)
+          .sort(),
+      );
+      const claim = `${SYSTEM_NAMESPACE}/object-storage`;
+      expect(kept[claim]).toBe(before[claim]);
+      expect(Object.keys(kept).filter((name) => name.startsWith(`${WORKERS_NAMESPACE}/`))).toEqual([]);
+
+      await up(guarded);
+      expect((await placesOfData())[claim]).toBe(before[claim]);
+      expect(await changesOf(guarded)).toEqual({ same: declared });
+    });
+
+    it("leaves nothing where nothing is protected", async () => {
+      await up(options);
+      await destroy(options);
+      expect(await placesOfData()).toEqual({});
+      const namespaces = (await core.listNamespace()).items.map(({ metadata }) => metadata!.name!);
+      expect(namespaces.filter((name) => name.startsWith("video-"))).toEqual([]);
+    });
+
+    it("goes on after it was killed in the middle, as often as that happens", async () => {
+      const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
+      console.log(`kills by SEED=${seed}`);
+      let state = seed;
+      const random = () => (state = (state * 48_271 + 11) % 2_147_483_647) / 2_147_483_647;
+      for (let kill = 0; kill < 4; kill++) await killedUp(4_000 + random() * 16_000);
+      await up(options);
+      expect(await planned(options)).toEqual({});
+      const claims = (await core.listNamespacedPersistentVolumeClaim({ namespace: WORKERS_NAMESPACE })).items;
+      expect(claims).toHaveLength(3);
+    });
+
+    /** An up that is killed so many milliseconds after its engine began to make resources, if it isn't done by then. */
+    async function killedUp(after: number): Promise<void> {
+      const program = fileURLToPath(new URL("../support/engine-up.ts", import.meta.url));
+      // A group of its own, so that engine, providers and program go together.
+      const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), program], {
+        detached: true,
+        stdio: ["pipe", "pipe", "ignore"],
+      });
+      const gone = new Promise((resolve) => child.once("close", resolve));
+      child.stdin.end(JSON.stringify(options));
+      await new Promise<void>((resolve) => {
+        child.stdout.on("data", (text: Buffer) => text.includes("creat") && resolve());
+        void gone.then(() => resolve());
+      });
+      await Promise.race([sleep(after), gone]);
+      try {
+        process.kill(-child.pid!, "SIGKILL");
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+      await gone;
+    }
+  },
+);
