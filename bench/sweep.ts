@@ -195,6 +195,7 @@ async function sweepLive(
   await volume.catalogue.admin(`ALTER TABLE storage.jobs ENABLE TRIGGER USER`);
   await volume.catalogue.admin(`ANALYZE storage.jobs`);
   const first = await measuredSweep(volume, { deleted: due, kept: live });
+  await volume.catalogue.admin(`VACUUM storage.jobs`); // or the index still leads to the rows that were deleted
   const before = await rowsRead(volume);
   const idle = await measuredSweep(volume, { deleted: 0, kept: live });
   return { volume, live, due, first, idle, rows: (await rowsRead(volume)) - before };

@@ -1,11 +1,11 @@
 import type { JobId } from "@video-storage/contract/identity";
 
-const WORDS = 1 << 20;
+const WORDS = 1 << 19;
 const PROBES = 7;
 
 /**
- * Which jobs were seen, in 4 MiB, however many they are (a Bloom filter). "No" is always right; "yes" is wrong about
- * once in 100,000 times at a million jobs, about once in 500 at four million. What follows from a wrong "yes" must
+ * Which jobs were seen, in 2 MiB, however many they are (a Bloom filter). "No" is always right; "yes" is wrong about
+ * once in 100 million times at 100,000 jobs, about once in 1,500 at a million. What follows from a wrong "yes" must
  * therefore be harmless, and is put right by the next sweep: every filter hashes by a key of its own, which also keeps
  * a tenant from choosing names that are taken for others.
  */

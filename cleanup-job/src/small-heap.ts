@@ -1,5 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 
-// V8 lets short-lived objects fill tens of MiB before it looks for those that are dead: 20 MiB less, measured, on a
-// program that waits for the disk and the database most of its time. Imported first, before there are many.
+// V8 lets objects fill tens of MiB before it looks for those that are dead. This program waits for the disk and the
+// database most of its time, and can look sooner: 20 MiB less, measured. Imported first, before there are many.
 setFlagsFromString("--optimize-for-size");
+setFlagsFromString("--heap-growing-percent=20");
