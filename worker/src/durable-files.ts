@@ -18,7 +18,7 @@ import {
 /** Read by the worker and the upload group, by nobody else, executed by no one. */
 export const FILE_MODE = 0o640;
 
-/** Strings are written as UTF-8. */
+/** Strings are written as UTF-8. A chunk must not be changed after it was given: it may be written a moment later. */
 export type Chunks = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>;
 
 export interface WriteOptions {
@@ -39,6 +39,8 @@ export interface WriteOptions {
   readonly elsewhere?: (chunks: AsyncIterable<Uint8Array>) => Promise<FileRecord>;
 }
 
+/** Small chunks are held until they are as many: each write is a way to another thread and back. */
+const BYTES_AT_ONCE = 1024 * 1024;
 /** How often the volume's room is looked at. */
 const BYTES_BETWEEN_LOOKS = 16 * 1024 * 1024;
 
@@ -152,35 +154,61 @@ async function writeChunks(
   };
   let finished = false;
   let written = 0;
-  let looked = 0;
+  let looked: number | undefined;
+  let held: Uint8Array[] = [];
+  let heldBytes = 0;
+  /** Writes what is held; returns what the volume had no room for, when it may go elsewhere. */
+  const flush = async (): Promise<Uint8Array | undefined> => {
+    if (heldBytes === 0) return undefined;
+    const buffers = held;
+    const total = heldBytes;
+    held = [];
+    heldBytes = 0;
+    let offset = 0;
+    const writing = (async (): Promise<void> => {
+      if (buffers.length > 1) offset = (await handle.writev(buffers)).bytesWritten;
+      if (offset === total) return;
+      const buffer = asOne(buffers);
+      while (offset < total) offset += (await handle.write(buffer, offset, total - offset)).bytesWritten;
+    })();
+    // Hashed while the system writes: the one would otherwise add to the other.
+    for (const buffer of buffers) hash.update(buffer);
+    try {
+      await writing;
+    } catch (error) {
+      if (!isFull(error) || !elsewhere) throw error;
+      return asOne(buffers).subarray(offset);
+    } finally {
+      written += offset;
+    }
+    return undefined;
+  };
   try {
     for (;;) {
       let rest: Uint8Array | undefined;
-      if (lacksRoom && elsewhere && (written === 0 || written - looked >= BYTES_BETWEEN_LOOKS)) {
+      if (lacksRoom && elsewhere && (looked === undefined || written - looked >= BYTES_BETWEEN_LOOKS)) {
         looked = written;
-        if (await lacksRoom(Math.max(0, (expectedBytes ?? 0) - written))) rest = new Uint8Array();
+        if (await lacksRoom(Math.max(0, (expectedBytes ?? 0) - written))) {
+          rest = Buffer.concat(held, heldBytes);
+          held = [];
+          heldBytes = 0;
+        }
       }
       if (rest === undefined) {
         const result = await next();
-        if (result === "drained") {
+        if (result !== "drained" && !result.done) {
+          const buffer = take(result.value);
+          held.push(buffer);
+          heldBytes += buffer.byteLength;
+          if (heldBytes < BYTES_AT_ONCE) continue;
+        }
+        rest = await flush();
+        if (rest === undefined && result === "drained") {
           return { end: "drained", file: { bytes: written, sha256: hash.digest("hex") } };
         }
-        if (result.done) {
+        if (rest === undefined && result !== "drained" && result.done) {
           finished = true;
           return { end: "whole", file: finish() };
-        }
-        const buffer = take(result.value);
-        try {
-          for (let offset = 0; offset < buffer.byteLength;) {
-            const put = (await handle.write(buffer, offset, buffer.byteLength - offset)).bytesWritten;
-            hash.update(buffer.subarray(offset, offset + put));
-            offset += put;
-            written += put;
-            rest = offset < buffer.byteLength ? buffer.subarray(offset) : undefined;
-          }
-        } catch (error) {
-          if (!isFull(error) || !elsewhere) throw error;
-          rest ??= buffer;
         }
       }
       if (rest === undefined) continue;
@@ -214,7 +242,9 @@ async function writeChunks(
         }
         // Its beginning is on the volume still.
         if (!(error instanceof DrainedError)) throw error;
-        return { end: "drained", file: { bytes: first, sha256: hash.digest("hex") } };
+        const whole = createHash("sha256");
+        for await (const chunk of readBack(handle, first)) whole.update(chunk);
+        return { end: "drained", file: { bytes: first, sha256: whole.digest("hex") } };
       }
     }
   } finally {
@@ -259,6 +289,10 @@ export async function digest(file: FileHandle): Promise<FileRecord> {
     hash.update(buffer.subarray(0, bytesRead));
     bytes += bytesRead;
   }
+}
+
+function asOne(buffers: readonly Uint8Array[]): Uint8Array {
+  return buffers.length === 1 ? buffers[0]! : Buffer.concat(buffers);
 }
 
 function tryLock(descriptor: number): void {
