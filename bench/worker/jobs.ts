@@ -1,12 +1,14 @@
 // One process of bench/worker.ts: so many workers at once, so many jobs each, told to go by a line. Prints what each
 // job took from create to complete, in milliseconds.
+import { once } from "node:events";
+
 import { openStorage } from "@video-storage/worker";
 
 const [options, workers, jobsEach] = process.argv.slice(2);
 const storage = await openStorage(JSON.parse(options!) as object);
 const content = Buffer.alloc(16 * 1024, "x");
 console.log("ready");
-for await (const _ of process.stdin) break;
+await once(process.stdin, "data");
 const milliseconds: number[] = [];
 await Promise.all(
   Array.from({ length: Number(workers) }, async () => {
