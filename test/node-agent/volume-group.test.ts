@@ -52,10 +52,14 @@ describe.skipIf(reason !== undefined)(`a volume group${reason ? ` (${reason})` :
       return { code: 0, stdout: Buffer.alloc(0) };
     },
   };
-  const prepare = (encryption: Parameters<typeof prepareVolumeGroup>[3], masters: Buffer[] = []) =>
+  const prepare = (
+    encryption: Parameters<typeof prepareVolumeGroup>[3],
+    masters: Buffer[] = [],
+    matching = disks,
+  ) =>
     prepareVolumeGroup(
       { runner, mapperDirectory: join(directory, "mapper") },
-      disks,
+      matching,
       "ssd",
       encryption,
       masters,
@@ -82,8 +86,7 @@ describe.skipIf(reason !== undefined)(`a volume group${reason ? ` (${reason})` :
 
   it("lies on encrypted disks where the medium doesn't encrypt; the key goes by standard input alone", async () => {
     const master = Buffer.alloc(64, 9);
-    disks = disks.slice(0, 1);
-    await prepare({ kind: "luks", key: { kind: "files", files: ["/key"] } }, [master]);
+    await prepare({ kind: "luks", key: { kind: "files", files: ["/key"] } }, [master], disks.slice(0, 1));
     const mapping = `video-storage-ssd-${disks[0]!.split("/").at(-1)}`;
     const shown = commands.map((command) => command.replace(/--uuid [0-9a-f-]{36}/, "--uuid UUID"));
     expect(shown).toEqual([
