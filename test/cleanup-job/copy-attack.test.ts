@@ -13,16 +13,19 @@ const ROUNDS = 1000;
 const OWN = "own".repeat(1000);
 const SECRET = "a stranger's secret".padEnd(OWN.length);
 
-/** Exchanges the file for a link, another name of somebody's file, a FIFO's place and the job's own, without a pause. */
+/** Exchanges the file for a link, for another name of somebody's file, and for the job's own again. */
 const ATTACKER = `
   const fs = require("node:fs");
   const { file, secret, beside, own } = require("node:worker_threads").workerData;
   const place = (make) => { try { make(beside); fs.renameSync(beside, file); } catch { fs.rmSync(beside, { force: true }); } };
+  const still = new Int32Array(new SharedArrayBuffer(4));
   for (;;) {
     place((path) => fs.symlinkSync(secret, path));
     place((path) => fs.writeFileSync(path, own));
     place((path) => fs.linkSync(secret, path));
     place((path) => fs.writeFileSync(path, own));
+    // Now and then it lies still, so that something is copied.
+    if (Math.random() < 0.02) Atomics.wait(still, 0, 0, 60);
   }`;
 
 it("a file that is exchanged while its job is copied never takes another's content along", async () => {

@@ -1,6 +1,7 @@
 import fsSync, { constants } from "node:fs";
 import fs from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ContentMismatchError, UnsafeFileError, errorCode } from "./errors.js";
 
 /**
@@ -11,23 +12,46 @@ import { ContentMismatchError, UnsafeFileError, errorCode } from "./errors.js";
  */
 export async function openJobFile(directory: number, name: string): Promise<FileHandle> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const handle = await fs.open(`/proc/self/fd/${directory}/${name}`, flags).catch((error: unknown) => {
+  const path = `/proc/self/fd/${directory}/${name}`;
+  const handle = await fs.open(path, flags).catch((error: unknown) => {
     if (["ELOOP", "ENXIO"].includes(errorCode(error) ?? "")) throw refusal(name, "it is a link or a socket");
     throw error;
   });
   try {
-    const file = await handle.stat();
-    const parent = fsSync.fstatSync(directory);
+    const file = await handle.stat({ bigint: true });
+    const parent = fsSync.fstatSync(directory, { bigint: true });
     if (!file.isFile()) throw refusal(name, "it is not a regular file");
-    if (file.nlink !== 1) throw refusal(name, `it has ${file.nlink} names`);
+    if (file.nlink !== 1n) throw refusal(name, `it has ${file.nlink} names`);
     if (file.uid !== parent.uid)
       throw refusal(name, `it belongs to user ${file.uid}, its job to ${parent.uid}`);
     if (file.dev !== parent.dev) throw refusal(name, "it is on another filesystem");
+    await requireOnlyName(handle, path, file, name);
     return handle;
   } catch (error) {
     await handle.close();
     throw error;
   }
+}
+
+/** Older kernels give all changes within one tick of at most 10 ms the same time. */
+const TICK_MILLISECONDS = 20;
+
+/**
+ * That the file's one name is the one it was opened by. A second name of somebody's file could have been opened here
+ * and removed before its names were counted. To bring it back changes the file's time of change, whatever else.
+ */
+async function requireOnlyName(
+  handle: FileHandle,
+  path: string,
+  before: fsSync.BigIntStats,
+  name: string,
+): Promise<void> {
+  if (Date.now() - Number(before.ctimeMs) < TICK_MILLISECONDS) await sleep(TICK_MILLISECONDS);
+  const named = await fs.lstat(path, { bigint: true });
+  const after = await handle.stat({ bigint: true });
+  const same = named.ino === before.ino && named.dev === before.dev;
+  if (same && after.nlink === 1n && after.ctimeNs === before.ctimeNs) return;
+  throw refusal(name, "it was exchanged while it was opened");
 }
 
 /** Opens a directory below one that is already open, and no link to one. */
