@@ -135,7 +135,8 @@ export class TestPods {
   /** Removes every pod of this object, and waits until they are gone and have let go of their volumes. */
   async close(): Promise<void> {
     const of = { namespace: this.namespace, labelSelector: `${RUN_LABEL}=${this.run}` };
-    await this.core.deleteCollectionNamespacedPod({ ...of, gracePeriodSeconds: 0 });
+    // With no grace at all, the API server forgets a pod before its processes have ended.
+    await this.core.deleteCollectionNamespacedPod({ ...of, gracePeriodSeconds: 1 });
     let left: V1Pod[];
     do {
       await sleep(200);

@@ -110,7 +110,7 @@ describe("the API server", () => {
     ["of another class", { storageClassName: "standard" }, "the claim's class is not one of this namespace"],
     ["without a class", { storageClassName: undefined }, "the claim's class is not one of this namespace"],
     ["for many nodes", { accessModes: ["ReadWriteMany"] }, "a local disk has one node"],
-    ["that is too large", { resources: { requests: { storage: "17Ti" } } }, "ask for 1Mi to 16Ti"],
+    ["that is too large", { resources: { requests: { storage: "17Ti" } } }, "is forbidden: maximum storage usage per"],
     ["that is too small", { resources: { requests: { storage: "1Ki" } } }, "ask for 1Mi to 16Ti"],
   ])("refuses a claim %s", async (_what, change, message) => {
     expect(await refusal(claim(change))).toContain(message);
@@ -131,11 +131,14 @@ describe("the API server", () => {
   });
 
   it.each([
-    ["mounts its node", { volumes: [{ name: "host", hostPath: { path: "/" } }] }],
-    ["has its node's network", { hostNetwork: true }],
+    [
+      "mounts its node",
+      () => ({ volumes: [...pod({}).spec.volumes, { name: "host", hostPath: { path: "/" } }] }),
+    ],
+    ["has its node's network", () => ({ hostNetwork: true })],
   ])("refuses a pod that %s", async (_what, change) => {
     // Pod Security refuses these too, and answers first or second: in a namespace that forgot its label, ours is left.
-    const namespaced = pod(change);
+    const namespaced = pod(change());
     const elsewhere = { ...namespaced, metadata: { ...namespaced.metadata, namespace: strange } };
     expect(
       await refusal({ ...elsewhere, spec: { ...elsewhere.spec, serviceAccountName: "default" } }),

@@ -92,6 +92,10 @@ const NEIGHBOUR = `
   import fs from "node:fs";
   const block = Buffer.alloc(64 << 10);
   let done = [];
+  process.on("SIGTERM", () => {
+    for (let i = 0; i < 4; i++) fs.rmSync("/tmp/video-jobs/.neighbour-" + i, { force: true });
+    process.exit();
+  });
   setInterval(() => { console.log(JSON.stringify({ event: "done", done })); done = []; }, 500);
   for (let i = 0; ; i++) {
     const name = "/tmp/video-jobs/.neighbour-" + (i % 4);
@@ -188,7 +192,7 @@ describe("the scheduler", () => {
     await expect(pods.said(second, "result", 8)).rejects.toThrow(/still Pending.*anti-affinity/s);
     const { core, contract } = environment;
     const ended = Date.now();
-    await core.deleteNamespacedPod({ name: first, namespace: contract.namespace, gracePeriodSeconds: 0 });
+    await core.deleteNamespacedPod({ name: first, namespace: contract.namespace, gracePeriodSeconds: 1 });
     expect((await pods.said(second))["at"]).toBeGreaterThan(ended);
   });
 });
