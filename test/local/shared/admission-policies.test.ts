@@ -110,7 +110,11 @@ describe("the API server", () => {
     ["of another class", { storageClassName: "standard" }, "the claim's class is not one of this namespace"],
     ["without a class", { storageClassName: undefined }, "the claim's class is not one of this namespace"],
     ["for many nodes", { accessModes: ["ReadWriteMany"] }, "a local disk has one node"],
-    ["that is too large", { resources: { requests: { storage: "17Ti" } } }, "is forbidden: maximum storage usage per"],
+    [
+      "that is too large",
+      { resources: { requests: { storage: "17Ti" } } },
+      "is forbidden: maximum storage usage per",
+    ],
     ["that is too small", { resources: { requests: { storage: "1Ki" } } }, "ask for 1Mi to 16Ti"],
   ])("refuses a claim %s", async (_what, change, message) => {
     expect(await refusal(claim(change))).toContain(message);
