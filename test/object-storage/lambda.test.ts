@@ -97,7 +97,7 @@ describe("the Lambda function", () => {
     const uploaded = await volume.addJob({ state: "uploaded", age: 1000 });
     const completed = await volume.addJob({ state: "completed", age: 1000 });
     const active = await volume.addJob({ state: "active" });
-    const silent = await volume.addJob({ state: "active", heartbeatAge: 1000 });
+    const silent = await volume.addJob({ state: "active", heartbeatAge: 100 });
     const result = await handler({}, invocation());
     expect(result.volumes[volume.name]).toMatchObject({ deleted: 1, tiered: 1, abandoned: 1, failed: 0 });
     expect(result.janitor).toMatchObject({ result: "ok", listedObjects: 2 });
