@@ -22,6 +22,10 @@ export interface CatalogueArgs {
   readonly migrationsImage: string;
   /** postgresql:// URL of a login that may create roles and the schema. Only the migrations job sees it. */
   readonly adminUrl: pulumi.Input<string>;
+  /** Whether Postgres must prove by its certificate that it is the host that was meant. */
+  readonly tls: boolean;
+  /** PEM of the authorities that its certificate is checked against; null for those of the system. */
+  readonly ca: string | null;
   /** Raised to replace every password. */
   readonly credentialRotation: number;
 }
@@ -82,7 +86,10 @@ export class Catalogue extends pulumi.ComponentResource {
     );
     const loginList = new k8s.core.v1.ConfigMap(
       `${name}-logins`,
-      { metadata: metadata("catalogue-logins"), data: { "logins.json": loginsFile } },
+      {
+        metadata: metadata("catalogue-logins"),
+        data: { "logins.json": loginsFile, ...(args.ca !== null && { "ca.crt": args.ca }) },
+      },
       child(),
     );
     const job = buildMigrationsJob({
@@ -92,22 +99,32 @@ export class Catalogue extends pulumi.ComponentResource {
       adminSecret: "catalogue-admin",
       passwordsSecret: "catalogue-logins",
       loginsConfigMap: "catalogue-logins",
+      tls: args.tls,
+      hasCa: args.ca !== null,
     });
     const migrations = new k8s.batch.v1.Job(
       `${name}-migrations`,
       {
         metadata: {
           ...job.metadata,
-          name: contentNamed("catalogue-migrations", [job.spec, loginsFile, passwords, args.adminUrl]),
+          name: contentNamed("catalogue-migrations", [
+            job.spec,
+            loginsFile,
+            args.ca,
+            passwords,
+            args.adminUrl,
+          ]),
         },
         spec: job.spec,
       },
       child({ dependsOn: [admin, loginPasswords, loginList] }),
     );
     for (const { login, owner, role } of logins) {
-      // Auditors work from outside the workers' namespace, so their credentials are not there.
+      // Auditors and the monitoring work from outside the workers' namespace, so their credentials are not there.
       const [namespace, label]: [string, Role] =
-        role === "auditor" ? [systemNamespace, "catalogue"] : [args.namespace, role];
+        role === "auditor" || role === "monitor" || role === "archivist"
+          ? [systemNamespace, "catalogue"]
+          : [args.namespace, role];
       new k8s.core.v1.Secret(
         `${name}-${owner}`,
         {

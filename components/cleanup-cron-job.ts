@@ -1,6 +1,9 @@
+import { basename } from "node:path";
+
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
+import { CATALOGUE_CA_FILE } from "@video-storage/contract/stack-contract";
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
 
 import { childOptions } from "./lib/child-options.js";
@@ -17,6 +20,8 @@ export interface CleanupCronJobArgs extends CleanupCronJobsArgs {
    * it. As `dependsOn` of the whole, every CronJob would wait for everybody's, which grows with the square.
    */
   readonly after?: ReadonlyMap<string, readonly pulumi.Resource[]>;
+  /** PEM of the authorities at the config's catalogue.caFile; null where it has none. */
+  readonly catalogueCa?: string | null;
 }
 
 /**
@@ -88,13 +93,18 @@ export function buildPriorityQuota(
   };
 }
 
-export function buildCleanupSettings(args: Pick<CleanupCronJobArgs, "environment" | "namespace" | "config">) {
+export function buildCleanupSettings(
+  args: Pick<CleanupCronJobArgs, "environment" | "namespace" | "config" | "catalogueCa">,
+) {
   return {
     metadata: {
       name: CLEANUP_CONFIG_MAP,
       namespace: args.namespace,
       labels: labels(args.environment, "cleanup"),
     },
-    data: { "cleanup.json": `${JSON.stringify(args.config, undefined, 2)}\n` },
+    data: {
+      "cleanup.json": `${JSON.stringify(args.config, undefined, 2)}\n`,
+      ...(args.catalogueCa != null && { [basename(CATALOGUE_CA_FILE)]: args.catalogueCa }),
+    },
   };
 }

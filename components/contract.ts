@@ -1,6 +1,9 @@
+import { basename } from "node:path";
+
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
+import { CATALOGUE_CA_FILE } from "@video-storage/contract/stack-contract";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 
 import { childOptions } from "./lib/child-options.js";
@@ -9,6 +12,8 @@ import { CONTRACT_CONFIG_MAP } from "./lib/mounts.js";
 
 export interface ContractArgs {
   readonly contract: StackContract;
+  /** PEM of the authorities at the contract's catalogue.caFile; null where it has none. */
+  readonly catalogueCa?: string | null;
 }
 
 /**
@@ -22,7 +27,7 @@ export class Contract extends pulumi.ComponentResource {
     super("video-storage:kubernetes:Contract", name, {}, opts);
     const configMap = new k8s.core.v1.ConfigMap(
       `${name}-config`,
-      buildContractConfigMap(args.contract),
+      buildContractConfigMap(args.contract, args.catalogueCa),
       childOptions(this, opts),
     );
     this.configMap = configMap.metadata.name;
@@ -30,13 +35,16 @@ export class Contract extends pulumi.ComponentResource {
   }
 }
 
-export function buildContractConfigMap(contract: StackContract) {
+export function buildContractConfigMap(contract: StackContract, catalogueCa: string | null = null) {
   return {
     metadata: {
       name: CONTRACT_CONFIG_MAP,
       namespace: contract.namespace,
       labels: labels(contract.environment, "contract"),
     },
-    data: { "contract.json": `${JSON.stringify(contract, undefined, 2)}\n` },
+    data: {
+      "contract.json": `${JSON.stringify(contract, undefined, 2)}\n`,
+      ...(catalogueCa !== null && { [basename(CATALOGUE_CA_FILE)]: catalogueCa }),
+    },
   };
 }

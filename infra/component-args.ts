@@ -71,7 +71,11 @@ export function volumesOfBucket(config: StackConfig, { volumes }: LocalSsdStorag
 export function catalogueArgs(config: StackConfig, adminUrl: pulumi.Output<string>): CatalogueArgs {
   const { environment, namespace, systemNamespace, tenants, credentialRotation } = config;
   const { migrationsImage } = config.cleanup;
-  return { environment, namespace, systemNamespace, tenants, credentialRotation, migrationsImage, adminUrl };
+  const { tls, ca } = config.catalogue;
+  return {
+    ...{ environment, namespace, systemNamespace, tenants, credentialRotation },
+    ...{ migrationsImage, adminUrl, tls, ca },
+  };
 }
 
 export function sweepArgs(config: StackConfig): CleanupCronJobArgs {
@@ -89,6 +93,7 @@ export function sweepArgs(config: StackConfig): CleanupCronJobArgs {
     startingDeadlineSeconds: cleanup.startingDeadline,
     checkPods: cleanup.checkPods,
     catalogueSecret: catalogueSecretName("cleanup"),
+    catalogueCa: config.catalogue.ca,
     objectStorageSecret: secret ? objectStorageSecretName("cleanup") : null,
     ...config.isolation,
     config: settings,

@@ -7,6 +7,7 @@ import {
   SOURCE_FILE,
 } from "@video-storage/contract/layout";
 import {
+  CATALOGUE_CA_FILE,
   OBJECT_STORAGE_CA_KEY,
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
 } from "@video-storage/contract/stack-contract";
@@ -134,8 +135,8 @@ export function buildCleanupConfig(config: StackConfig): CleanupConfig {
 }
 
 function catalogueAddress({ catalogue }: StackConfig): StackContract["catalogue"] {
-  const { host, port, database, tls } = catalogue;
-  return { host, port, database, tls };
+  const { host, port, database, tls, ca } = catalogue;
+  return { host, port, database, tls, ...(ca !== null && { caFile: CATALOGUE_CA_FILE }) };
 }
 
 function scanSettings({ scan }: StackConfig): StackContract["scan"] {

@@ -62,7 +62,11 @@ const sweep = new CleanupCronJob(
   { providers, dependsOn: ready },
 );
 new NodeExporterAlerts("alerts", args.alertsArgs(config), inNamespaces);
-new Contract("contract", { contract }, { providers, dependsOn: [...ready, scratch, sweep] });
+new Contract(
+  "contract",
+  { contract, catalogueCa: config.catalogue.ca },
+  { providers, dependsOn: [...ready, scratch, sweep] },
+);
 
 // The same field by field, for `pulumi stack output NAME`.
 export const {

@@ -15,15 +15,12 @@ export interface TlsSettings {
  */
 export function tlsOptions({ host, tls, caFile }: TlsSettings): false | ConnectionOptions {
   if (!tls) return false;
-  return {
+  const options: ConnectionOptions = {
     rejectUnauthorized: true,
     // Where the host is an address, Node would compare the certificate with the name "localhost".
     checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
-    // A getter, so that a renewed file is taken up by the next connection.
-    ...(caFile != null && {
-      get ca() {
-        return readFileSync(caFile, "utf8");
-      },
-    }),
   };
+  if (caFile == null) return options;
+  // A getter, so that a renewed file is taken up by the next connection.
+  return Object.defineProperty(options, "ca", { enumerable: true, get: () => readFileSync(caFile, "utf8") });
 }

@@ -1,10 +1,12 @@
+import { CATALOGUE_ROLES } from "@video-storage/catalogue/logins";
+import type { CatalogueRole } from "@video-storage/catalogue/logins";
 import type { TenantId } from "@video-storage/contract/identity";
 
 /** A login of the catalogue. */
 export interface CatalogueLogin {
   /** The name in Postgres, such as `worker_acme`. */
   readonly login: string;
-  readonly role: "worker" | "uploader" | "cleanup" | "auditor";
+  readonly role: CatalogueRole;
   /** The one tenant whose rows a worker's login reaches. */
   readonly tenantId?: TenantId;
   /** The name in Kubernetes, where underscores are not allowed: `worker-acme`. */
@@ -21,7 +23,11 @@ export function catalogueLogins(tenants: readonly TenantId[]): CatalogueLogin[] 
       tenantId,
       owner: workerLoginOwner(tenantId),
     })),
-    ...(["uploader", "cleanup", "auditor"] as const).map((role) => ({ login: role, role, owner: role })),
+    ...CATALOGUE_ROLES.filter((role) => role !== "worker").map((role) => ({
+      login: role,
+      role,
+      owner: role,
+    })),
   ];
 }
 

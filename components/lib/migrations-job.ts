@@ -13,8 +13,11 @@ export interface MigrationsJobArgs {
   readonly adminSecret: string;
   /** Secret with one key for each login. */
   readonly passwordsSecret: string;
-  /** ConfigMap with `logins.json`. */
+  /** ConfigMap with `logins.json`, and `ca.crt` where `hasCa`. */
   readonly loginsConfigMap: string;
+  /** Whether a server is refused that doesn't prove by its certificate who it is. */
+  readonly tls: boolean;
+  readonly hasCa: boolean;
 }
 
 /** Brings the schema and the logins to what this release needs; a second run changes nothing. */
@@ -24,6 +27,12 @@ export function buildMigrationsJob(args: MigrationsJobArgs) {
     metadata: { namespace: args.namespace, labels: podLabels },
     spec: {
       backoffLimit: 3,
+      // A migration that failed (1) or wrong usage (2) is no better the next time; a Postgres that is away (3) may be.
+      podFailurePolicy: {
+        rules: [
+          { action: "FailJob", onExitCodes: { containerName: "migrate", operator: "In", values: [1, 2] } },
+        ],
+      },
       activeDeadlineSeconds: 300,
       template: {
         metadata: { labels: podLabels },
@@ -38,12 +47,16 @@ export function buildMigrationsJob(args: MigrationsJobArgs) {
               name: "migrate",
               image: args.image,
               imagePullPolicy: "IfNotPresent",
+              // So that whoever waits for the job is told what went wrong, and not only that something did.
+              terminationMessagePolicy: "FallbackToLogsOnError",
               args: [
                 "migrate",
                 "--admin-url-file",
                 "/run/secrets/catalogue-admin/url",
                 "--logins-file",
                 "/etc/catalogue/logins.json",
+                ...(args.tls ? ["--require-tls"] : []),
+                ...(args.hasCa ? ["--ca-file", "/etc/catalogue/ca.crt"] : []),
               ],
               resources: {
                 requests: { cpu: "50m", memory: "64Mi", "ephemeral-storage": "16Mi" },

@@ -13,6 +13,8 @@ import {
 
 /** Where the ConfigMap with the contract is mounted in a worker's pod. */
 export const CONTRACT_FILE = "/etc/video-storage/contract.json";
+/** The authorities that the catalogue's certificate is checked against, beside the contract; where there are any. */
+export const CATALOGUE_CA_FILE = "/etc/video-storage/catalogue-ca.crt";
 /** Holds the files `username` and `password`. */
 export const CATALOGUE_CREDENTIALS_DIRECTORY = "/run/secrets/catalogue";
 /** Holds the files `accessKeyId` and `secretAccessKey`, and `ca.crt` where the endpoint's authority is no public one. */

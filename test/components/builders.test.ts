@@ -302,13 +302,15 @@ describe("logins of the catalogue", () => {
       { login: "uploader", role: "uploader", owner: "uploader" },
       { login: "cleanup", role: "cleanup", owner: "cleanup" },
       { login: "auditor", role: "auditor", owner: "auditor" },
+      { login: "monitor", role: "monitor", owner: "monitor" },
+      { login: "archivist", role: "archivist", owner: "archivist" },
     ]);
   });
 
   it("are distinct for distinct tenants", () => {
     fc.assert(
       fc.property(fc.uniqueArray(tenantIds, { maxLength: 8 }), (ids) => {
-        expect(new Set(catalogueLogins(ids).map(({ login }) => login)).size).toBe(ids.length + 3);
+        expect(new Set(catalogueLogins(ids).map(({ login }) => login)).size).toBe(ids.length + 5);
       }),
     );
   });

@@ -89,8 +89,10 @@ describe("the rendered local stack", () => {
       "Secret/video-jobs/object-storage-worker-acme",
       "Secret/video-jobs/object-storage-worker-globex",
       "Secret/video-storage/catalogue-admin",
+      "Secret/video-storage/catalogue-archivist",
       "Secret/video-storage/catalogue-auditor",
       "Secret/video-storage/catalogue-logins",
+      "Secret/video-storage/catalogue-monitor",
       "Secret/video-storage/object-storage-server",
       "Secret/video-storage/object-storage-setup",
       "Service/video-storage/object-storage",
@@ -244,12 +246,13 @@ describe("secrets", () => {
     const secrets = rendered.manifests
       .filter(({ object: { kind } }) => kind === "Secret")
       .map((m) => m.object);
-    const publicNames = /^(worker_|worker-|uploader$|cleanup$|auditor$|root-of-object-storage$)/;
+    const publicNames =
+      /^(worker_|worker-|uploader$|cleanup$|auditor$|monitor$|archivist$|root-of-object-storage$)/;
     const values = [...new Set(secrets.flatMap(decoded).map(([, value]) => value!))].filter(
       (v) => !publicNames.test(v),
     );
     const rest = JSON.stringify(rendered.manifests.filter(({ object: { kind } }) => kind !== "Secret"));
-    expect(values).toHaveLength(12);
+    expect(values).toHaveLength(14);
     expect(
       values.filter((value) => rest.includes(value) || JSON.stringify(rendered.outputs).includes(value)),
     ).toEqual([]);
@@ -272,13 +275,15 @@ describe("secrets", () => {
       string
     >;
     expect(Object.keys(logins).sort()).toEqual([
+      "archivist",
       "auditor",
       "cleanup",
+      "monitor",
       "uploader",
       "worker_acme",
       "worker_globex",
     ]);
-    expect(new Set(Object.values(logins)).size).toBe(5);
+    expect(new Set(Object.values(logins)).size).toBe(7);
     expect(Object.values(logins).filter((value) => !/^[A-Za-z0-9]{40}$/.test(value))).toEqual([]);
     expect(Object.fromEntries(decoded(object("Secret/video-jobs/catalogue-worker-acme")))).toEqual({
       username: "worker_acme",
@@ -301,7 +306,7 @@ describe("secrets", () => {
   it("are kept in a file that only its owner reads", () => {
     expect(statSync(secretsFile).mode & 0o777).toBe(0o600);
     // Nine catalogue and bucket users, the bucket's root, and its key.
-    expect(Object.keys(JSON.parse(readFileSync(secretsFile, "utf8")) as object)).toHaveLength(11);
+    expect(Object.keys(JSON.parse(readFileSync(secretsFile, "utf8")) as object)).toHaveLength(13);
   });
 });
 
@@ -387,7 +392,7 @@ describe("the command", () => {
     const config = join(directory, "config.json");
     writeFileSync(config, JSON.stringify(LOCAL_CONFIGURATION));
     const { stdout } = await command("--stack", "local", "--out", out, "--config", config);
-    expect(stdout).toBe(`66 objects of stack local written to ${out}\n`);
+    expect(stdout).toBe(`68 objects of stack local written to ${out}\n`);
     expect(readdirSync(out).sort()).toEqual(["_cluster", "video-jobs", "video-storage"]);
     const read = (file: string) => parse(readFileSync(join(out, file), "utf8")) as KubernetesObject;
     expect(read("_cluster/storageclass-video-jobs-local-ssd.yaml")).toEqual(
