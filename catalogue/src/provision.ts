@@ -66,7 +66,7 @@ async function closeDatabase(client: pg.Client, notes: string[]): Promise<void> 
     `GRANT CONNECT ON DATABASE ${database} TO ${roles};
      REVOKE ALL ON DATABASE ${database} FROM PUBLIC;
      REVOKE CREATE ON SCHEMA public FROM PUBLIC`,
-    () => notes.push("it may not keep others out of this database, which it doesn't own"),
+    () => undefined,
   );
   // Large objects and advisory locks are in no table, so that nothing else bounds them; the lock table is the server's.
   await ifAllowed(
@@ -82,8 +82,15 @@ async function closeDatabase(client: pg.Client, notes: string[]): Promise<void> 
        END LOOP;
      END
      $$`,
-    () => notes.push("it may not keep logins from large objects and advisory locks"),
+    () => undefined,
   );
+  // Who doesn't own them revokes nothing, and is only warned.
+  const { rows: open } = await client.query<{ functions: boolean; database: boolean }>(
+    `SELECT has_function_privilege('public', 'pg_advisory_lock(bigint)', 'EXECUTE') AS functions,
+       has_database_privilege('public', current_database(), 'CONNECT') AS database`,
+  );
+  if (open[0]!.functions) notes.push("it may not keep logins from large objects and advisory locks");
+  if (open[0]!.database) notes.push("it may not keep others out of this database, which it doesn't own");
   // Postgres 16 and later keep connections free for it where the server has reserved_connections.
   await ifAllowed(
     client,
