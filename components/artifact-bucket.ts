@@ -1,224 +1,301 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import * as random from "@pulumi/random";
 
 import type { TenantId } from "@video-storage/contract/identity";
+import {
+  CAPABILITIES_ANNOTATION,
+  CAPABILITIES_CONFIG_MAP,
+  OBJECT_STORAGE_CAPABILITIES,
+  parseObjectStorageCapabilities,
+} from "@video-storage/contract/object-storage-capabilities";
+import type {
+  ObjectStorageCapabilities,
+  ObjectStorageCapability,
+} from "@video-storage/contract/object-storage-capabilities";
+import type { ObjectStorageSettings } from "@video-storage/contract/schemas";
+import {
+  OBJECT_STORAGE_CA_KEY,
+  OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
+} from "@video-storage/contract/stack-contract";
+import type { ProbeSettingsInput } from "@video-storage/object-storage-probe/settings";
 
-import { bucketLifecycle, cleanupPolicy, uploaderPolicy, workerPolicy } from "./lib/bucket-policies.js";
+import { declareAwsBucket } from "./lib/aws-bucket.js";
+import type { AwsBacking } from "./lib/aws-bucket.js";
+import { awsRoleArn } from "./lib/aws-bucket-policies.js";
+import type { ServiceAccountName } from "./lib/aws-bucket-policies.js";
+import { bucketRoles } from "./lib/bucket-policies.js";
+import type { BucketRole } from "./lib/bucket-policies.js";
 import { childOptions } from "./lib/child-options.js";
-import { buildClaim } from "./lib/claims.js";
 import { contentNamed } from "./lib/content-named-job.js";
 import { labels } from "./lib/labels.js";
-import type { Role } from "./lib/labels.js";
-import { buildMinioServer, buildMinioService, buildSetupJob, minioEndpoint } from "./lib/minio-workloads.js";
-import type { MinioWorkloadArgs } from "./lib/minio-workloads.js";
-import { setupScript } from "./lib/object-storage-setup.js";
-import { buildStorageQuota } from "./lib/storage-quota.js";
-import type { BucketUser } from "./lib/object-storage-setup.js";
+import { declareMinioBucket } from "./lib/minio-bucket.js";
+import type { MinioBacking } from "./lib/minio-bucket.js";
+import { minioEndpoint } from "./lib/minio-workloads.js";
+import { lifecycleRules } from "./lib/object-lifecycle.js";
+import type { LifecycleArgs } from "./lib/object-lifecycle.js";
+import {
+  buildJobRole,
+  buildProbeBinding,
+  buildProbeJob,
+  buildReportRole,
+  PROBE,
+} from "./lib/object-storage-probe-job.js";
 
-/** Backed by MinIO in the cluster. What uses the bucket sees S3 alone, so that another backing can take its place. */
+import { REQUIRED_OF_ANY_ENDPOINT } from "./lib/object-storage-requirements.js";
+
+export type { AwsBacking } from "./lib/aws-bucket.js";
+export { OBJECT_STORAGE_CLAIM } from "./lib/minio-bucket.js";
+export type { MinioBacking, MinioCertificate } from "./lib/minio-bucket.js";
+
+/** Any other endpoint that speaks S3, whose bucket, users and Secrets are made there. */
+export interface S3Backing {
+  readonly kind: "s3";
+  readonly endpoint: string;
+  readonly forcePathStyle: boolean;
+  /** Whether `ca.crt` in each role's Secret has the authorities behind the endpoint's certificate; else public ones. */
+  readonly authoritiesInSecrets: boolean;
+  /** The deployment fails where the endpoint doesn't hold these. Default: {@link REQUIRED_OF_ANY_ENDPOINT}. */
+  readonly required?: readonly ObjectStorageCapability[];
+}
+
 export interface ArtifactBucketArgs {
   readonly environment: string;
   /** Namespace of the workers, who get their credentials there. */
   readonly namespace: string;
-  /** Namespace of the server. */
+  /** Namespace of the server where it is in the cluster, and of the probe. */
   readonly systemNamespace: string;
   readonly tenants: readonly TenantId[];
   readonly bucket: string;
   readonly region: string;
-  /** The server's image, by digest: upstream publishes no more, so whose build it is must be a choice. */
-  readonly image: string;
-  /** An image with `mc` and a shell, by digest. */
-  readonly clientImage: string;
-  readonly storageClass: string;
-  /** The PersistentVolume that is kept for the objects. */
-  readonly volume: string;
-  readonly volumeBytes: bigint;
-  /** Raised to replace every credential. The key that encrypts objects is never replaced. */
-  readonly credentialRotation: number;
-  /** Whether the engine refuses to delete the claim that holds the objects. */
+  readonly backing: MinioBacking | AwsBacking | S3Backing;
+  /** Image with the command `object-storage-probe`, by digest. */
+  readonly probeImage: string;
+  /** How the bucket thins itself out. A transition is for AWS alone. */
+  readonly lifecycle?: LifecycleArgs;
+  /** Whether the engine refuses to delete what holds the objects. */
   readonly protectData: boolean;
 }
 
-/** The claim that holds the objects. */
-export const OBJECT_STORAGE_CLAIM = "object-storage";
-
 /**
- * The bucket for staged and cold files: encrypted with a KMS key (SSE-S3), versioned, no anonymous access,
- * and for each tenant's worker, the uploader and the cleanup job a user that can reach its prefix only.
+ * The bucket for staged and cold files: encrypted with a key of its own, versioned, over TLS alone, without public
+ * access, and for each tenant's worker, the uploader and the cleanup job an identity that reaches its prefix only.
+ * At each deployment that changes it a probe tries what the endpoint really keeps: what is required and missing
+ * fails the deployment, the rest is left for the cleanup job in a ConfigMap.
+ *
+ * On AWS it needs a provider of @pulumi/aws, with MinIO one of @pulumi/random, and always one of @pulumi/kubernetes.
  */
 export class ArtifactBucket extends pulumi.ComponentResource {
-  readonly endpoint: pulumi.Output<string>;
+  /** How workers, uploader and cleanup job connect; known before anything is made. */
+  readonly settings: ObjectStorageSettings;
+  /** Null for AWS itself. */
+  readonly endpoint: pulumi.Output<string | null>;
   readonly bucket: pulumi.Output<string>;
+  /** What the probe found; null where the program runs without an engine. */
+  readonly capabilities: pulumi.Output<ObjectStorageCapabilities | null>;
 
   constructor(name: string, args: ArtifactBucketArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("video-storage:kubernetes:ArtifactBucket", name, {}, opts);
-    const { environment, systemNamespace } = args;
+    const { environment, namespace, systemNamespace, backing } = args;
     const child = (own?: pulumi.CustomResourceOptions) => childOptions(this, opts, own);
-    const metadata = (objectName: string, namespace = systemNamespace, role: Role = "object-storage") => ({
-      name: objectName,
-      namespace,
-      labels: labels(environment, role),
-    });
-    const keepers = { rotation: String(args.credentialRotation) };
-    const password = (role: string) =>
-      new random.RandomPassword(
-        `${name}-${role}-password`,
-        { length: 40, special: false, keepers },
-        { parent: this },
-      );
+    const roles = rolesOf(args);
+    const { ready, credentials } = declareBacking(this, name, args, child, roles);
 
-    const rootPassword = password("root");
-    // Without this key every object is lost, so nothing that rotates may replace it.
-    const kmsKey = new random.RandomBytes(
-      `${name}-kms-key`,
-      { length: 32 },
-      { parent: this, protect: args.protectData, ignoreChanges: ["keepers", "length"] },
-    );
-    const serverSecret = new k8s.core.v1.Secret(
-      `${name}-server`,
+    const metadata = (objectName: string, inNamespace: string) => ({
+      name: objectName,
+      namespace: inNamespace,
+      labels: labels(environment, "object-storage-probe"),
+    });
+    const identity = objectStorageIdentities(args).find(({ role }) => role === "probe")!;
+    const account = new k8s.core.v1.ServiceAccount(
+      `${name}-probe`,
       {
-        metadata: metadata("object-storage-server"),
-        stringData: {
-          "root-user": "root-of-object-storage",
-          "root-password": rootPassword.result,
-          "kms-key": pulumi.interpolate`video-storage:${kmsKey.base64}`,
-        },
+        metadata: { ...metadata(PROBE, systemNamespace), annotations: identity.annotations },
+        automountServiceAccountToken: false,
       },
       child(),
     );
-    const quota = new k8s.core.v1.ResourceQuota(
-      `${name}-quota`,
-      buildStorageQuota({
-        environment,
-        role: "object-storage",
-        namespace: systemNamespace,
-        name: "object-storage",
-        storageClass: args.storageClass,
-        claims: 1,
-        bytes: args.volumeBytes,
-      }),
+    // Empty: what is in it comes from the probe, and the engine leaves that alone.
+    const report = new k8s.core.v1.ConfigMap(
+      `${name}-capabilities`,
+      { metadata: metadata(CAPABILITIES_CONFIG_MAP, namespace) },
       child(),
     );
-    const claim = new k8s.core.v1.PersistentVolumeClaim(
-      `${name}-claim`,
-      buildClaim({
-        environment,
-        role: "object-storage",
-        namespace: systemNamespace,
-        name: OBJECT_STORAGE_CLAIM,
-        storageClass: args.storageClass,
-        volume: args.volume,
-        bytes: args.volumeBytes,
-      }),
-      // A claim that is replaced is a bucket that is lost.
-      child({ protect: args.protectData, retainOnDelete: args.protectData, dependsOn: [quota] }),
+    const settingsFile = JSON.stringify(probeSettings(args));
+    const probeConfig = new k8s.core.v1.ConfigMap(
+      `${name}-probe`,
+      { metadata: metadata(PROBE, systemNamespace), data: { "probe.json": settingsFile } },
+      child(),
     );
-
-    const workload: MinioWorkloadArgs = {
+    const job = buildProbeJob({
       environment,
       namespace: systemNamespace,
-      image: args.image,
-      clientImage: args.clientImage,
-      claim: OBJECT_STORAGE_CLAIM,
-      serverSecret: "object-storage-server",
-      region: args.region,
-    };
-    const service = new k8s.core.v1.Service(`${name}-service`, buildMinioService(workload), child());
-    const server = new k8s.apps.v1.StatefulSet(
-      `${name}-server`,
-      buildMinioServer(workload),
-      child({ dependsOn: [serverSecret, claim, service] }),
-    );
-
-    const users = bucketUsers(args);
-    const secretKeys = Object.fromEntries(
-      users.map((user) => [user.accessKeyId, password(user.accessKeyId).result]),
-    );
-    const setupFiles = buildSetupFiles(args, users);
-    const setupSecrets = {
-      "root-user": "root-of-object-storage",
-      "root-password": rootPassword.result,
-      ...secretKeys,
-    };
-    const setupConfig = new k8s.core.v1.ConfigMap(
-      `${name}-setup`,
-      {
-        metadata: metadata("object-storage-setup", systemNamespace, "object-storage-setup"),
-        data: setupFiles,
-      },
-      child(),
-    );
-    const setupSecret = new k8s.core.v1.Secret(
-      `${name}-setup`,
-      {
-        metadata: metadata("object-storage-setup", systemNamespace, "object-storage-setup"),
-        stringData: setupSecrets,
-      },
-      child(),
-    );
-    const job = buildSetupJob(workload, {
-      configMap: "object-storage-setup",
-      secret: "object-storage-setup",
+      image: args.probeImage,
+      secret: backing.kind === "aws" ? null : identity.secret,
     });
-    const setup = new k8s.batch.v1.Job(
-      `${name}-setup`,
-      {
-        metadata: {
-          ...job.metadata,
-          name: contentNamed("object-storage-setup", [job.spec, setupFiles, setupSecrets]),
-        },
-        spec: job.spec,
-      },
-      child({ dependsOn: [server, setupConfig, setupSecret] }),
-    );
-    for (const { accessKeyId } of users) {
-      new k8s.core.v1.Secret(
-        `${name}-${accessKeyId}`,
-        {
-          metadata: metadata(objectStorageSecretName(accessKeyId), args.namespace, roleOf(accessKeyId)),
-          stringData: { accessKeyId, secretAccessKey: secretKeys[accessKeyId]! },
-        },
-        // Whoever finds the credentials finds them working.
-        child({ dependsOn: [setup] }),
+    // What the roles may do is part of what is probed: another policy is another Job.
+    const policies = roles.map(({ policy }) => policy);
+    const jobName = contentNamed(PROBE, [job.spec, settingsFile, policies, credentials]);
+    const permissions = [
+      { place: "report", role: buildReportRole(environment, namespace) },
+      { place: "job", role: buildJobRole(environment, systemNamespace, jobName) },
+    ].flatMap(({ place, role }) => {
+      const granted = new k8s.rbac.v1.Role(`${name}-probe-${place}`, role, child());
+      const bound = new k8s.rbac.v1.RoleBinding(
+        `${name}-probe-${place}`,
+        buildProbeBinding(environment, role.metadata.namespace, systemNamespace),
+        child({ dependsOn: [granted, account] }),
       );
-    }
+      return [granted, bound];
+    });
+    const probe = new k8s.batch.v1.Job(
+      `${name}-probe`,
+      { metadata: { ...job.metadata, name: jobName }, spec: job.spec },
+      child({ dependsOn: [...ready, account, report, probeConfig, ...permissions] }),
+    );
 
-    this.endpoint = pulumi.output(minioEndpoint(systemNamespace));
+    this.settings = objectStorageSettings(args);
+    this.endpoint = pulumi.output(this.settings.endpoint);
     this.bucket = pulumi.output(args.bucket);
-    this.registerOutputs({ endpoint: this.endpoint, bucket: this.bucket });
+    this.capabilities = probe.metadata.apply((found) => {
+      const text = found?.annotations?.[CAPABILITIES_ANNOTATION];
+      return text === undefined ? null : parseObjectStorageCapabilities(JSON.parse(text));
+    });
+    this.registerOutputs({ endpoint: this.endpoint, bucket: this.bucket, capabilities: this.capabilities });
   }
 }
 
-/** The user of a tenant's workers. */
+type PlacedRole = BucketRole & {
+  readonly secret: { readonly namespace: string; readonly name: string };
+  readonly serviceAccount: ServiceAccountName;
+};
+
+function rolesOf(
+  args: Pick<ArtifactBucketArgs, "bucket" | "tenants" | "namespace" | "systemNamespace" | "backing">,
+): PlacedRole[] {
+  const probeAppliesLifecycle = args.backing.kind !== "aws";
+  return bucketRoles({ bucket: args.bucket, tenants: args.tenants, probeAppliesLifecycle }).map((role) => {
+    const isProbe = role.component === "object-storage-probe";
+    const namespace = isProbe ? args.systemNamespace : args.namespace;
+    return {
+      ...role,
+      secret: { namespace, name: objectStorageSecretName(role.name) },
+      serviceAccount: { namespace, name: isProbe ? PROBE : role.name },
+    };
+  });
+}
+
+function declareBacking(
+  parent: ArtifactBucket,
+  name: string,
+  args: ArtifactBucketArgs,
+  child: (own?: pulumi.CustomResourceOptions) => pulumi.CustomResourceOptions,
+  roles: readonly PlacedRole[],
+): { ready: pulumi.Resource[]; credentials: pulumi.Output<unknown> } {
+  const { backing } = args;
+  switch (backing.kind) {
+    case "minio":
+      return declareMinioBucket(parent, name, { ...args, backing, roles }, child);
+    case "aws": {
+      const rules = lifecycleRules(args.lifecycle ?? {});
+      const ready = declareAwsBucket(name, { ...args, backing, roles, rules }, child);
+      return { ready, credentials: pulumi.output(null) };
+    }
+    case "s3":
+      // Made there, by whoever runs it: docs/object-storage.md says what each role's Secret and policy must hold.
+      return { ready: [], credentials: pulumi.output(null) };
+  }
+}
+
+/** How to connect, as the contract and the cleanup job's settings say it. */
+export function objectStorageSettings(
+  args: Pick<ArtifactBucketArgs, "backing" | "bucket" | "region" | "systemNamespace">,
+): ObjectStorageSettings {
+  const { backing, bucket, region } = args;
+  const caFile = `${OBJECT_STORAGE_CREDENTIALS_DIRECTORY}/${OBJECT_STORAGE_CA_KEY}`;
+  switch (backing.kind) {
+    case "aws":
+      // No key exists: the pods' own identity counts.
+      return { endpoint: null, region, bucket, forcePathStyle: false, credentials: "ambient", caFile: null };
+    case "minio": {
+      const { tls } = backing;
+      const isPublic = tls?.source === "secret" && tls.authorities === null;
+      return {
+        ...{ endpoint: minioEndpoint(args.systemNamespace), region, bucket, forcePathStyle: true },
+        ...{ credentials: "secret", caFile: isPublic ? null : caFile },
+      };
+    }
+    case "s3":
+      return {
+        ...{ endpoint: backing.endpoint, region, bucket, forcePathStyle: backing.forcePathStyle },
+        ...{ credentials: "secret", caFile: backing.authoritiesInSecrets ? caFile : null },
+      };
+  }
+}
+
+/** Under which ServiceAccount each role runs, and how it proves who it is. */
+export interface ObjectStorageIdentity {
+  /** `worker-acme`, `uploader`, `cleanup`, `probe`. */
+  readonly role: string;
+  readonly serviceAccount: ServiceAccountName;
+  /** The Secret with its access key; null where the ServiceAccount is its identity. */
+  readonly secret: string | null;
+  /** What its ServiceAccount must carry: on AWS with IRSA, the role that it may take. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/**
+ * The identities of every role. Whoever makes the ServiceAccounts gives them these annotations; on AWS every
+ * tenant's workers run under a ServiceAccount of their own, because that is what AWS tells them apart by.
+ */
+export function objectStorageIdentities(
+  args: Pick<ArtifactBucketArgs, "backing" | "bucket" | "tenants" | "namespace" | "systemNamespace">,
+): ObjectStorageIdentity[] {
+  const { backing, bucket } = args;
+  return rolesOf(args).map(({ name, secret, serviceAccount }) => ({
+    role: name,
+    serviceAccount,
+    secret: backing.kind === "aws" ? null : secret.name,
+    annotations:
+      backing.kind === "aws" && backing.identity.kind === "irsa"
+        ? { "eks.amazonaws.com/role-arn": awsRoleArn(backing.accountId, bucket, name) }
+        : {},
+  }));
+}
+
+/** What the probe is told. */
+export function probeSettings(args: ArtifactBucketArgs): ProbeSettingsInput {
+  const { backing } = args;
+  const rules = lifecycleRules(args.lifecycle ?? {});
+  const declared = rules.map(({ ID }) => ID);
+  const encryption = { aws: "aws:kms", minio: "AES256", s3: null } as const;
+  // MinIO keeps neither of these, and the cleanup job does what follows from it.
+  const required = {
+    aws: { capabilities: [...OBJECT_STORAGE_CAPABILITIES], rules: declared },
+    minio: {
+      capabilities: OBJECT_STORAGE_CAPABILITIES.filter((one) => one !== "list-unfinished-uploads"),
+      rules: declared.filter((rule) => rule !== "abort-unfinished-uploads"),
+    },
+    s3: {
+      capabilities: [...((backing.kind === "s3" && backing.required) || REQUIRED_OF_ANY_ENDPOINT)],
+      rules: [],
+    },
+  };
+  return {
+    version: 1,
+    objectStorage: objectStorageSettings(args),
+    lifecycle: { mode: backing.kind === "aws" ? "verify" : "apply", rules },
+    encryption: encryption[backing.kind],
+    required: required[backing.kind],
+    report: { namespace: args.namespace, name: CAPABILITIES_CONFIG_MAP },
+  };
+}
+
+/** The user, or role, of a tenant's workers. */
 export function workerAccessKey(tenant: TenantId): string {
   return `worker-${tenant}`;
 }
 
-/** The Secret with a user's `accessKeyId` and `secretAccessKey`, in the workers' namespace. */
-export function objectStorageSecretName(accessKeyId: string): string {
-  return `object-storage-${accessKeyId}`;
-}
-
-function roleOf(accessKeyId: string): Role {
-  return accessKeyId === "uploader" || accessKeyId === "cleanup" ? accessKeyId : "worker";
-}
-
-export function bucketUsers(args: Pick<ArtifactBucketArgs, "bucket" | "tenants">): BucketUser[] {
-  return [
-    ...args.tenants.map((tenant) => ({
-      accessKeyId: workerAccessKey(tenant),
-      policy: workerPolicy(args.bucket, tenant),
-    })),
-    { accessKeyId: "uploader", policy: uploaderPolicy(args.bucket) },
-    { accessKeyId: "cleanup", policy: cleanupPolicy(args.bucket) },
-  ];
-}
-
-function buildSetupFiles(args: ArtifactBucketArgs, users: readonly BucketUser[]): Record<string, string> {
-  return {
-    "setup.sh": setupScript(minioEndpoint(args.systemNamespace), args.bucket, users),
-    "lifecycle.json": JSON.stringify(bucketLifecycle()),
-    ...Object.fromEntries(users.map((user) => [`${user.accessKeyId}.json`, JSON.stringify(user.policy)])),
-  };
+/** The Secret with a role's `accessKeyId` and `secretAccessKey`; the probe's is in the system namespace. */
+export function objectStorageSecretName(role: string): string {
+  return `object-storage-${role}`;
 }

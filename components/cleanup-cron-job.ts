@@ -12,7 +12,7 @@ import type { CleanupCronJobsArgs } from "./lib/cleanup-cron-jobs.js";
 import { labels } from "./lib/labels.js";
 import { CLEANUP_CONFIG_MAP } from "./lib/mounts.js";
 
-export interface CleanupCronJobArgs extends CleanupCronJobsArgs {
+export interface CleanupCronJobArgs extends Omit<CleanupCronJobsArgs, "objectStorage"> {
   /** What the sweep is told; it reaches the pods as a file, and so the next sweep without any other change. */
   readonly config: CleanupConfig;
   /**
@@ -37,7 +37,8 @@ export class CleanupCronJob extends pulumi.ComponentResource {
 
   constructor(name: string, args: CleanupCronJobArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("video-storage:kubernetes:CleanupCronJob", name, {}, opts);
-    const cronJobs = buildCleanupCronJobs(args);
+    const objectStorage = args.config.objectStorage !== null;
+    const cronJobs = buildCleanupCronJobs({ ...args, objectStorage });
     const settings = new k8s.core.v1.ConfigMap(
       `${name}-config`,
       buildCleanupSettings(args),

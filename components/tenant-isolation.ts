@@ -8,7 +8,16 @@ import type { Role } from "./lib/labels.js";
 import { buildNetworkPolicies } from "./lib/network-policies.js";
 import type { NetworkPolicyArgs } from "./lib/network-policies.js";
 
-export type TenantIsolationArgs = NetworkPolicyArgs;
+export interface TenantIsolationArgs extends NetworkPolicyArgs {
+  /**
+   * ServiceAccounts of the workers' namespace that something outside the cluster knows by name, and what they must
+   * carry for it: of a role, or one more of a tenant's workers. Default: none.
+   */
+  readonly identities?: readonly {
+    readonly serviceAccount: string;
+    readonly annotations: Readonly<Record<string, string>>;
+  }[];
+}
 
 /** Roles that run in the workers' namespace, each under a ServiceAccount of its own name. */
 export const WORKLOAD_ROLES = ["worker", "uploader", "cleanup"] as const satisfies readonly Role[];
@@ -44,6 +53,19 @@ export class TenantIsolation extends pulumi.ComponentResource {
       childOptions(this, opts),
     );
     const inside = childOptions(this, opts, { dependsOn: [workloads, system] });
+    const { identities = [] } = args;
+    const annotationsOf = (account: string) =>
+      identities.find(({ serviceAccount }) => serviceAccount === account)?.annotations;
+    const ofTenants = identities
+      .map(({ serviceAccount }) => serviceAccount)
+      .filter((account) => !(WORKLOAD_ROLES as readonly string[]).includes(account));
+    for (const account of ofTenants) {
+      new k8s.core.v1.ServiceAccount(
+        `${name}-${account}`,
+        buildServiceAccount(environment, args.namespace, "worker", account, annotationsOf(account)),
+        inside,
+      );
+    }
     for (const [namespace, roles] of [
       [args.namespace, WORKLOAD_ROLES],
       [args.systemNamespace, systemRoles(args.objectStoragePort)],
@@ -51,7 +73,13 @@ export class TenantIsolation extends pulumi.ComponentResource {
       for (const role of roles) {
         new k8s.core.v1.ServiceAccount(
           `${name}-${role}`,
-          buildServiceAccount(environment, namespace, role),
+          buildServiceAccount(
+            environment,
+            namespace,
+            role,
+            role,
+            namespace === args.namespace ? annotationsOf(role) : undefined,
+          ),
           inside,
         );
       }
@@ -106,9 +134,20 @@ export function buildSystemQuota({ environment, systemNamespace }: TenantIsolati
   };
 }
 
-export function buildServiceAccount(environment: string, namespace: string, role: Role) {
+export function buildServiceAccount(
+  environment: string,
+  namespace: string,
+  role: Role,
+  name: string = role,
+  annotations: Readonly<Record<string, string>> = {},
+) {
   return {
-    metadata: { name: role, namespace, labels: labels(environment, role) },
+    metadata: {
+      name,
+      namespace,
+      labels: labels(environment, role),
+      ...(Object.keys(annotations).length > 0 && { annotations: { ...annotations } }),
+    },
     automountServiceAccountToken: false,
   };
 }

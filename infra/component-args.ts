@@ -1,20 +1,19 @@
 import type * as pulumi from "@pulumi/pulumi";
 
 import type { AdmissionPoliciesArgs } from "../components/admission-policies.js";
-import { objectStorageSecretName } from "../components/artifact-bucket.js";
-import type { ArtifactBucketArgs } from "../components/artifact-bucket.js";
+import { objectStorageIdentities, objectStorageSecretName } from "../components/artifact-bucket.js";
 import type { CatalogueArgs } from "../components/catalogue.js";
 import type { CleanupCronJobArgs } from "../components/cleanup-cron-job.js";
 import { catalogueSecretName } from "../components/lib/catalogue-logins.js";
-import { OBJECT_STORAGE_PORT } from "../components/lib/minio-workloads.js";
 import type { LocalSsdStorage } from "../components/local-ssd-storage.js";
 import type { NodeExporterAlertsArgs } from "../components/node-exporter-alerts.js";
 import type { TenantIsolationArgs } from "../components/tenant-isolation.js";
 import type { WorkerScratchArgs } from "../components/worker-scratch.js";
-import type { MinioConfig, StackConfig } from "./config.js";
-import { buildCleanupConfig, storageClassName } from "./contract.js";
+import type { StackConfig } from "./config.js";
+import { buildCleanupConfig } from "./contract.js";
+import { artifactBucketArgs, objectStorageOpenings } from "./object-storage.js";
 import { servicesOf } from "./services.js";
-import { directoriesOf, objectStorageVolumeName, slotsOfStack } from "./volumes.js";
+import { directoriesOf, objectStorageVolumeName, slotsOfStack, storageClassName } from "./volumes.js";
 
 /** What of the configuration each component gets. */
 
@@ -23,9 +22,15 @@ const PLACEMENT_DEADLINE_SECONDS = 1800;
 
 export function isolationArgs(config: StackConfig): TenantIsolationArgs {
   const { environment, namespace, systemNamespace, catalogue, workerEgress } = config;
-  const objectStoragePort = config.objectStorage.backend === "minio" ? OBJECT_STORAGE_PORT : null;
-  const services = servicesOf(config);
-  return { environment, namespace, systemNamespace, catalogue, workerEgress, objectStoragePort, services };
+  const bucket = artifactBucketArgs(config);
+  const identities = (bucket ? objectStorageIdentities(bucket) : [])
+    .filter(({ secret, serviceAccount }) => secret === null && serviceAccount.namespace === namespace)
+    .map(({ serviceAccount, annotations }) => ({ serviceAccount: serviceAccount.name, annotations }));
+  return {
+    ...{ environment, namespace, systemNamespace, catalogue, workerEgress, identities },
+    ...objectStorageOpenings(config),
+    services: servicesOf(config),
+  };
 }
 
 export function admissionArgs(config: StackConfig): AdmissionPoliciesArgs {
@@ -47,18 +52,6 @@ export function scratchArgs(config: StackConfig): WorkerScratchArgs {
       deadlineSeconds: PLACEMENT_DEADLINE_SECONDS,
     },
     ...config.isolation,
-  };
-}
-
-export function minioArgs(config: StackConfig, storage: MinioConfig): ArtifactBucketArgs {
-  const { environment, namespace, systemNamespace, tenants, credentialRotation, protectData } = config;
-  const { bucket, region, image, clientImage } = storage;
-  return {
-    ...{ environment, namespace, systemNamespace, tenants, credentialRotation, protectData },
-    ...{ bucket, region, image, clientImage },
-    storageClass: storageClassName(config),
-    volume: objectStorageVolumeName(config),
-    volumeBytes: storage.volumeSize,
   };
 }
 

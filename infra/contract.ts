@@ -6,32 +6,29 @@ import {
   PREPARED_DIRECTORY,
   SOURCE_FILE,
 } from "@video-storage/contract/layout";
-import {
-  CATALOGUE_CA_FILE,
-  OBJECT_STORAGE_CA_KEY,
-  OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
-} from "@video-storage/contract/stack-contract";
+import { CATALOGUE_CA_FILE } from "@video-storage/contract/stack-contract";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 
-import { objectStorageSecretName, workerAccessKey } from "../components/artifact-bucket.js";
+import {
+  objectStorageIdentities,
+  objectStorageSettings as settingsOf,
+  workerAccessKey,
+} from "../components/artifact-bucket.js";
 import { catalogueSecretName, workerLoginOwner } from "../components/lib/catalogue-logins.js";
 import { cleanupCronJobName } from "../components/lib/cleanup-cron-jobs.js";
-import { minioEndpoint } from "../components/lib/minio-workloads.js";
 import { UPLOAD_GROUP } from "../components/lib/security-context.js";
 import type { StackConfig } from "./config.js";
-import { directoriesOf, slotsOfStack } from "./volumes.js";
-
-/** Name of the StorageClass. StorageClasses have no namespace, so it is in the name. */
-export function storageClassName(config: StackConfig): string {
-  return `${config.namespace}-local-ssd`;
-}
+import { artifactBucketArgs } from "./object-storage.js";
+import { directoriesOf, slotsOfStack, storageClassName } from "./volumes.js";
 
 /** What the stack promises to workers; the outputs and the ConfigMap are both made from it. */
 export function buildContract(config: StackConfig): StackContract {
   const slots = slotsOfStack(config);
   const objectStorage = objectStorageSettings(config);
-  const objectStorageSecret = (accessKey: string) =>
-    objectStorage?.credentials === "secret" ? objectStorageSecretName(accessKey) : null;
+  const bucket = artifactBucketArgs(config);
+  const identities = bucket ? objectStorageIdentities(bucket) : [];
+  const identityOf = (role: string) => identities.find((identity) => identity.role === role);
+  const objectStorageSecret = (role: string) => identityOf(role)?.secret ?? null;
   return {
     contractVersion: 1,
     environment: config.environment,
@@ -59,6 +56,10 @@ export function buildContract(config: StackConfig): StackContract {
       id,
       catalogueSecret: catalogueSecretName(workerLoginOwner(id)),
       objectStorageSecret: objectStorageSecret(workerAccessKey(id)),
+      // Where no key tells tenants apart, the ServiceAccount does.
+      ...(objectStorage?.credentials === "ambient" && {
+        serviceAccount: identityOf(workerAccessKey(id))!.serviceAccount.name,
+      }),
     })),
     uploader: {
       serviceAccount: "uploader",
@@ -146,20 +147,8 @@ function scanSettings({ scan }: StackConfig): StackContract["scan"] {
 }
 
 function objectStorageSettings(config: StackConfig): StackContract["objectStorage"] {
-  const storage = config.objectStorage;
-  if (storage.backend === "none") return null;
-  const { region, bucket } = storage;
-  if (storage.backend === "aws") {
-    // No key exists: the pods' own identity counts.
-    return { endpoint: null, region, bucket, forcePathStyle: false, credentials: "ambient", caFile: null };
-  }
-  const own = { region, bucket, credentials: "secret" as const };
-  if (storage.backend === "minio") {
-    return { ...own, endpoint: minioEndpoint(config.systemNamespace), forcePathStyle: true, caFile: null };
-  }
-  const caFile =
-    storage.ca === null ? null : `${OBJECT_STORAGE_CREDENTIALS_DIRECTORY}/${OBJECT_STORAGE_CA_KEY}`;
-  return { ...own, endpoint: storage.endpoint, forcePathStyle: storage.forcePathStyle, caFile };
+  const bucket = artifactBucketArgs(config);
+  return bucket && settingsOf(bucket);
 }
 
 function tenantRetention({ retention }: StackConfig): CleanupConfig["tenantRetention"] {

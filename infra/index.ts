@@ -10,6 +10,7 @@ import { TenantIsolation } from "../components/tenant-isolation.js";
 import { WorkerScratch } from "../components/worker-scratch.js";
 import * as args from "./component-args.js";
 import { buildContract } from "./contract.js";
+import { artifactBucketArgs } from "./object-storage.js";
 import { refuseImpossibleChanges } from "./previous-deployment.js";
 import { declareProviders } from "./providers.js";
 import { readSettings } from "./pulumi-config.js";
@@ -45,10 +46,10 @@ const ofBucket = {
   providers,
   dependsOn: [...onLocalSsd.dependsOn, ...args.volumesOfBucket(config, localSsd)],
 };
-const buckets =
-  config.objectStorage.backend === "minio"
-    ? [new ArtifactBucket("artifacts", args.minioArgs(config, config.objectStorage), ofBucket)]
-    : [];
+const bucketArgs = artifactBucketArgs(config);
+const buckets = bucketArgs ? [new ArtifactBucket("artifacts", bucketArgs, ofBucket)] : [];
+/** What the probe found out about the bucket's endpoint; null without object storage, or without an engine. */
+export const objectStorageCapabilities = buckets[0]?.capabilities ?? null;
 const catalogueOfJobs = new Catalogue(
   "catalogue",
   args.catalogueArgs(config, settings.catalogueAdminUrl),

@@ -1,3 +1,4 @@
+import { Provider as AwsProvider } from "@pulumi/aws/provider.js";
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
@@ -15,5 +16,11 @@ export function declareProviders({ config, kubeconfig }: StackSettings): pulumi.
     enableConfigMapMutable: true,
     enableSecretMutable: true,
   });
-  return [cluster, new random.Provider("random")];
+  const storage = config.objectStorage;
+  const aws =
+    storage.backend === "aws"
+      ? // Credentials of another account touch nothing.
+        [new AwsProvider("aws", { region: storage.region, allowedAccountIds: [storage.accountId] })]
+      : [];
+  return [cluster, new random.Provider("random"), ...aws];
 }

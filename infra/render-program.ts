@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import type { ObjectStorageCapabilities } from "@video-storage/contract/object-storage-capabilities";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 
+import { awsPlaceholders } from "./aws-placeholders.js";
 import { SECRET_KEYS } from "./config.js";
 import { GeneratedSecrets } from "./generated-secrets.js";
 import { manifestsOf } from "./manifests.js";
@@ -23,7 +25,11 @@ export interface RenderOptions {
 }
 
 /** The stack's outputs; the same whichever way it was brought up. */
-export type StackOutputs = StackContract & { readonly contract: StackContract };
+export type StackOutputs = StackContract & {
+  readonly contract: StackContract;
+  /** What the probe found out about the bucket's endpoint; null without object storage, or without an engine. */
+  readonly objectStorageCapabilities: ObjectStorageCapabilities | null;
+};
 
 export interface Rendered {
   /** Everything declared, components and providers too, in order of registration. */
@@ -39,7 +45,8 @@ export async function renderProgram(options: RenderOptions): Promise<Rendered> {
   const recording = await startRecording({
     project: PROJECT,
     stack: options.stack,
-    stateOf: (type, name, inputs) => secrets.stateOf(type, name, inputs) ?? inputs,
+    stateOf: (type, name, inputs) =>
+      secrets.stateOf(type, name, inputs) ?? awsPlaceholders(type, name, inputs) ?? inputs,
   });
   const values = {
     context: "none",

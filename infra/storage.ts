@@ -7,8 +7,7 @@ import { slotsOf } from "../components/lib/slots.js";
 import type { LocalSsdStorageArgs } from "../components/local-ssd-storage.js";
 import type { GroupEncryption, NodeGroup, NodePreparationArgs } from "../components/node-preparation.js";
 import type { PreparationConfig, StackConfig } from "./config.js";
-import { storageClassName } from "./contract.js";
-import { localVolumes, slotsOfStack } from "./volumes.js";
+import { localVolumes, slotsOfStack, storageClassName } from "./volumes.js";
 
 /** What LocalSsdStorage is told. */
 export function localSsdStorageArgs(config: StackConfig): LocalSsdStorageArgs {

@@ -5,6 +5,11 @@ import type { LocalVolume } from "../components/local-ssd-storage.js";
 import { slotVolumeName } from "../components/worker-scratch.js";
 import type { StackConfig } from "./config.js";
 
+/** Name of the StorageClass. StorageClasses have no namespace, so it is in the name. */
+export function storageClassName(config: StackConfig): string {
+  return `${config.namespace}-local-ssd`;
+}
+
 /** Name of the PersistentVolume behind the object storage. PersistentVolumes have no namespace, so it is in the name. */
 export function objectStorageVolumeName(config: StackConfig): string {
   return `${config.systemNamespace}-object-storage`;

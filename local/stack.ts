@@ -69,6 +69,7 @@ export function localConfiguration(environment: Environment, kubeconfig: string)
       objectStorage: {
         image: images.minio.reference,
         clientImage: images.minioClient.reference,
+        probeImage: images.objectStorageProbe.reference,
         node: node.name,
         path: `${node.slotsDirectory}/${OBJECT_STORAGE_SLOT}`,
       },

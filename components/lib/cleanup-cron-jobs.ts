@@ -1,5 +1,11 @@
+import { posix } from "node:path";
+
 import { CLEANUP_CONFIG_FILE } from "@video-storage/contract/cleanup-config";
 import { JOBS_ROOT, PREPARED_DIRECTORY } from "@video-storage/contract/layout";
+import {
+  CAPABILITIES_CONFIG_MAP,
+  CAPABILITIES_FILE,
+} from "@video-storage/contract/object-storage-capabilities";
 import {
   CATALOGUE_CREDENTIALS_DIRECTORY,
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
@@ -30,6 +36,8 @@ export interface CleanupCronJobsArgs {
   readonly checkPods: boolean;
   readonly catalogueSecret: string;
   readonly objectStorageSecret: string | null;
+  /** Whether there is object storage, with a report of what its endpoint keeps. Default: no. */
+  readonly objectStorage?: boolean;
   /** Name of a PriorityClass that exists; {@link NODE_CRITICAL} unless the cluster keeps that for itself. */
   readonly priorityClass?: string;
   /** Taints of the nodes with the slots. Disk pressure and a cordon are tolerated anyway. */
@@ -135,6 +143,9 @@ function buildPodSpec(args: CleanupCronJobsArgs, slots: readonly Slot[]) {
       ...(args.objectStorageSecret === null
         ? []
         : [secretVolume("object-storage", args.objectStorageSecret)]),
+      ...(args.objectStorage
+        ? [configMapVolume("object-storage-capabilities", CAPABILITIES_CONFIG_MAP, { optional: true })]
+        : []),
     ],
   };
 }
@@ -168,6 +179,15 @@ function buildContainer(args: CleanupCronJobsArgs, slot: Slot) {
       ...(args.objectStorageSecret === null
         ? []
         : [{ name: "object-storage", mountPath: OBJECT_STORAGE_CREDENTIALS_DIRECTORY, readOnly: true }]),
+      ...(args.objectStorage
+        ? [
+            {
+              name: "object-storage-capabilities",
+              mountPath: posix.dirname(CAPABILITIES_FILE),
+              readOnly: true,
+            },
+          ]
+        : []),
     ],
   };
 }

@@ -10,3 +10,8 @@ import { contentHash } from "./names.js";
 export function contentNamed(name: string, content: readonly unknown[]): pulumi.Output<string> {
   return pulumi.unsecret(pulumi.output([...content]).apply((value) => `${name}-${contentHash(value)}`));
 }
+
+/** The same hash by itself, for what must change with what it doesn't hold. */
+export function hashOf(content: readonly unknown[]): pulumi.Output<string> {
+  return pulumi.unsecret(pulumi.output([...content]).apply((value) => contentHash(value)));
+}

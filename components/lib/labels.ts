@@ -10,6 +10,7 @@ export type Role =
   | "cleanup"
   | "object-storage"
   | "object-storage-setup"
+  | "object-storage-probe"
   | "catalogue"
   | "catalogue-migrations"
   | "alerts"

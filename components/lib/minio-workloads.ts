@@ -7,6 +7,7 @@ import { containerSecurity, OBJECT_STORAGE_USER, podSecurity, SETUP_USER } from 
 export const OBJECT_STORAGE_PORT = 9000;
 export const OBJECT_STORAGE_SERVICE = "object-storage";
 const SERVER_SECRETS = "/run/secrets/object-storage-server";
+const CERTIFICATES = "/run/secrets/object-storage-tls";
 
 export interface MinioWorkloadArgs {
   readonly environment: string;
@@ -19,12 +20,27 @@ export interface MinioWorkloadArgs {
   readonly claim: string;
   /** Secret with `root-user`, `root-password` and `kms-key`. */
   readonly serverSecret: string;
+  /** Secret with the server's `tls.crt` and `tls.key`; a renewed one is taken up without a restart. */
+  readonly tlsSecret: string;
   readonly region: string;
 }
 
 /** The URL inside the cluster. */
 export function minioEndpoint(namespace: string): string {
-  return `http://${OBJECT_STORAGE_SERVICE}.${namespace}.svc:${OBJECT_STORAGE_PORT}`;
+  return `https://${OBJECT_STORAGE_SERVICE}.${namespace}.svc:${OBJECT_STORAGE_PORT}`;
+}
+
+/** Every name that the server is reached by, for its certificate; the first is the one of {@link minioEndpoint}. */
+export function minioHosts(namespace: string): string[] {
+  const inNamespace = `${OBJECT_STORAGE_SERVICE}.${namespace}`;
+  return [
+    `${inNamespace}.svc`,
+    OBJECT_STORAGE_SERVICE,
+    inNamespace,
+    `${inNamespace}.svc.cluster.local`,
+    "localhost",
+    "127.0.0.1",
+  ];
 }
 
 export function buildMinioService(args: MinioWorkloadArgs) {
@@ -43,7 +59,8 @@ export function buildMinioService(args: MinioWorkloadArgs) {
   };
 }
 
-export function buildMinioServer(args: MinioWorkloadArgs) {
+/** `secretsHash` changes with the server's keys: it reads them when it starts, and never again. */
+export function buildMinioServer<Hash>(args: MinioWorkloadArgs, secretsHash: Hash) {
   const podLabels = labels(args.environment, "object-storage");
   return {
     metadata: { name: "object-storage", namespace: args.namespace, labels: podLabels },
@@ -52,7 +69,7 @@ export function buildMinioServer(args: MinioWorkloadArgs) {
       serviceName: OBJECT_STORAGE_SERVICE,
       selector: { matchLabels: selectorLabels(args.environment, "object-storage") },
       template: {
-        metadata: { labels: podLabels },
+        metadata: { labels: podLabels, annotations: { "video-storage/secrets-hash": secretsHash } },
         spec: {
           serviceAccountName: "object-storage",
           automountServiceAccountToken: false,
@@ -71,7 +88,7 @@ export function buildMinioServer(args: MinioWorkloadArgs) {
                 "--address",
                 `:${OBJECT_STORAGE_PORT}`,
                 "--certs-dir",
-                "/tmp/certs",
+                CERTIFICATES,
                 "--quiet",
               ],
               env: [
@@ -86,12 +103,12 @@ export function buildMinioServer(args: MinioWorkloadArgs) {
               ],
               ports: [{ name: "s3", containerPort: OBJECT_STORAGE_PORT, protocol: "TCP" }],
               readinessProbe: {
-                httpGet: { path: "/minio/health/ready", port: OBJECT_STORAGE_PORT },
+                httpGet: { path: "/minio/health/ready", port: OBJECT_STORAGE_PORT, scheme: "HTTPS" },
                 periodSeconds: 2,
                 failureThreshold: 3,
               },
               livenessProbe: {
-                httpGet: { path: "/minio/health/live", port: OBJECT_STORAGE_PORT },
+                httpGet: { path: "/minio/health/live", port: OBJECT_STORAGE_PORT, scheme: "HTTPS" },
                 initialDelaySeconds: 10,
                 periodSeconds: 20,
                 failureThreshold: 5,
@@ -104,6 +121,7 @@ export function buildMinioServer(args: MinioWorkloadArgs) {
               volumeMounts: [
                 { name: "data", mountPath: "/data" },
                 { name: "secrets", mountPath: SERVER_SECRETS, readOnly: true },
+                { name: "certificates", mountPath: CERTIFICATES, readOnly: true },
                 { name: "tmp", mountPath: "/tmp" },
               ],
             },
@@ -111,6 +129,10 @@ export function buildMinioServer(args: MinioWorkloadArgs) {
           volumes: [
             claimVolume("data", args.claim),
             secretVolume("secrets", args.serverSecret),
+            secretVolume("certificates", args.tlsSecret, {
+              "tls.crt": "public.crt",
+              "tls.key": "private.key",
+            }),
             { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
           ],
         },

@@ -8,14 +8,15 @@ export const CLEANUP_CONFIG_MAP = "cleanup-config";
  */
 const READABLE_MODE = 0o444;
 
-/** A pod's volume from a Secret. */
-export function secretVolume(name: string, secretName: string) {
-  return { name, secret: { secretName, defaultMode: READABLE_MODE } };
+/** A pod's volume from a Secret; of some keys only, and under other names, where `files` says so. */
+export function secretVolume(name: string, secretName: string, files?: Readonly<Record<string, string>>) {
+  const items = Object.entries(files ?? {}).map(([key, path]) => ({ key, path }));
+  return { name, secret: { secretName, defaultMode: READABLE_MODE, ...(files && { items }) } };
 }
 
 /** A pod's volume from a ConfigMap. */
-export function configMapVolume(name: string, configMap: string) {
-  return { name, configMap: { name: configMap, defaultMode: READABLE_MODE } };
+export function configMapVolume(name: string, configMap: string, more: { optional?: true } = {}) {
+  return { name, configMap: { name: configMap, defaultMode: READABLE_MODE, ...more } };
 }
 
 /** A pod's volume that is a worker's slot, or another claim. */

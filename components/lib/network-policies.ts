@@ -21,6 +21,8 @@ export interface NetworkPolicyArgs {
   readonly objectStoragePort: number | null;
   /** What else some roles of the workers' namespace need: a scanner, an S3 endpoint elsewhere, a Pushgateway. */
   readonly services?: readonly ServiceOpening[];
+  /** The same in the system namespace. */
+  readonly systemServices?: readonly ServiceOpening[];
 }
 
 /** A service that some roles may reach. */
@@ -122,14 +124,30 @@ function openings(args: NetworkPolicyArgs): Opening[] {
       ports: [],
     });
   }
-  for (const { name, roles, host, port } of args.services ?? []) {
+  const services = [
+    ...(args.services ?? []).map((service) => ({ ...service, in: namespace })),
+    ...(args.systemServices ?? []).map((service) => ({ ...service, in: systemNamespace })),
+  ];
+  for (const service of services) {
     result.push({
-      name: `allow-${name}`,
-      namespace,
-      roles,
+      name: `allow-${service.name}`,
+      namespace: service.in,
+      roles: service.roles,
       direction: "Egress",
-      peers: hostPeers(host),
-      ports: [tcp(port)],
+      peers: hostPeers(service.host),
+      ports: [tcp(service.port)],
+    });
+  }
+  const isProbed = services.some(({ roles }) => roles.includes("object-storage-probe"));
+  if (args.objectStoragePort !== null || isProbed) {
+    // The probe of a deployment leaves its report in the cluster.
+    result.push({
+      name: "allow-kubernetes-api",
+      namespace: systemNamespace,
+      roles: ["object-storage-probe"],
+      direction: "Egress",
+      peers: ANYWHERE,
+      ports: API_SERVER_PORTS.map(tcp),
     });
   }
   if (args.objectStoragePort !== null) {
@@ -148,7 +166,7 @@ function openings(args: NetworkPolicyArgs): Opening[] {
       {
         name: "allow-object-storage",
         namespace: systemNamespace,
-        roles: ["object-storage-setup"],
+        roles: ["object-storage-setup", "object-storage-probe"],
         direction: "Egress",
         peers: [server],
         ports,
@@ -161,6 +179,7 @@ function openings(args: NetworkPolicyArgs): Opening[] {
         peers: [
           ...clients.map((role) => podPeer(namespace, selectorLabels(environment, role))),
           podPeer(systemNamespace, selectorLabels(environment, "object-storage-setup")),
+          podPeer(systemNamespace, selectorLabels(environment, "object-storage-probe")),
         ],
         ports,
       },

@@ -1,35 +1,37 @@
-import type { BucketPolicy } from "./bucket-policies.js";
-
-/** A user of the S3 server, named after the role and, for workers, the tenant. */
-export interface BucketUser {
-  /** The user's access key id, which is its name; `worker-acme`, `uploader`, `cleanup`. */
-  readonly accessKeyId: string;
-  readonly policy: BucketPolicy;
-}
+import type { BucketRole } from "./bucket-policies.js";
 
 /** Where the set-up job finds things. */
 export const SETUP_DIRECTORY = "/etc/object-storage-setup";
 export const SETUP_SECRETS = "/run/secrets/object-storage-setup";
-const CLIENT_DIRECTORY = "/work/mc";
+const WORK_DIRECTORY = "/work";
 
 /**
- * A shell script that brings the server to what is declared, however far an earlier run came. It needs
- * `sh`, `cat`, `mkdir`, `sleep` and `mc`. Keys reach `mc` through its configuration file and standard
- * input: arguments and environment of a process can be read from outside it.
+ * A shell script that brings a MinIO server to what is declared, however far an earlier run came: the bucket with
+ * its versions and encryption, and a user with a policy for every role, and no other user. It needs `sh`, `cat`,
+ * `mkdir`, `sleep` and `mc`. Keys reach `mc` through its configuration file and standard input: arguments and
+ * environment of a process can be read from outside it. The lifecycle rules are the probe's, which reads them back.
  */
-export function setupScript(endpoint: string, bucket: string, users: readonly BucketUser[]): string {
+export function setupScript(
+  endpoint: string,
+  bucket: string,
+  roles: readonly Pick<BucketRole, "name">[],
+): string {
   const target = `store/${bucket}`;
   return [
     "#!/bin/sh",
     "set -eu",
     "umask 077",
-    `mkdir -p ${CLIENT_DIRECTORY}`,
+    `settings="\${SETUP_DIRECTORY:-${SETUP_DIRECTORY}}"`,
+    `secrets="\${SETUP_SECRETS:-${SETUP_SECRETS}}"`,
+    `mc_files="\${WORK_DIRECTORY:-${WORK_DIRECTORY}}/mc"`,
+    `mkdir -p "$mc_files/certs/CAs"`,
+    `cat "$secrets/ca.crt" > "$mc_files/certs/CAs/ca.crt"`,
     // printf and read are built into the shell, so that no process carries the key as an argument.
-    `read -r user < ${SETUP_SECRETS}/root-user || true`,
-    `read -r password < ${SETUP_SECRETS}/root-password || true`,
+    `read -r user < "$secrets/root-user" || true`,
+    `read -r password < "$secrets/root-password" || true`,
     `printf '{"version":"10","aliases":{"store":{"url":"${endpoint}","accessKey":"%s","secretKey":"%s","api":"S3v4","path":"on"}}}' \\`,
-    `  "$user" "$password" > ${CLIENT_DIRECTORY}/config.json`,
-    `client() { mc --config-dir ${CLIENT_DIRECTORY} --quiet --no-color "$@"; }`,
+    `  "$user" "$password" > "$mc_files/config.json"`,
+    `client() { mc --config-dir "$mc_files" --quiet --no-color "$@"; }`,
     "",
     "tries=0",
     "until client admin info store > /dev/null 2>&1; do",
@@ -41,16 +43,23 @@ export function setupScript(endpoint: string, bucket: string, users: readonly Bu
     `client mb --ignore-existing ${target}`,
     `client version enable ${target}`,
     `client encrypt set sse-s3 ${target}`,
-    `client ilm import ${target} < ${SETUP_DIRECTORY}/lifecycle.json`,
     `client anonymous set none ${target}`,
-    ...users.flatMap(({ accessKeyId }) => [
+    ...roles.flatMap(({ name }) => [
       "",
-      `client admin policy create store ${accessKeyId} ${SETUP_DIRECTORY}/${accessKeyId}.json`,
-      `client admin user add store ${accessKeyId} < ${SETUP_SECRETS}/${accessKeyId}`,
-      `client admin policy attach store ${accessKeyId} --user ${accessKeyId}`,
+      `client admin policy create store ${name} "$settings/${name}.json"`,
+      `client admin user add store ${name} < "$secrets/${name}"`,
+      `client admin policy attach store ${name} --user ${name}`,
     ]),
     "",
-    `echo "bucket ${bucket} is ready for ${users.length} users"`,
+    "# Whoever is declared no longer, such as a tenant that left, has no access any more.",
+    "client admin user list store | while read -r _ name _; do",
+    `  case " ${roles.map(({ name }) => name).join(" ")} " in`,
+    `    *" $name "*) ;;`,
+    `    *) client admin user remove store "$name" ;;`,
+    "  esac",
+    "done",
+    "",
+    `echo "bucket ${bucket} is ready for ${roles.length} users"`,
     "",
   ].join("\n");
 }

@@ -87,7 +87,7 @@ export function workerScratchFragment({ contract, slot: slotName, tenant: tenant
       [VOLUME_LABEL]: slot.name,
     },
     pod: {
-      serviceAccountName: contract.worker.serviceAccount,
+      serviceAccountName: tenant.serviceAccount ?? contract.worker.serviceAccount,
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       ...userNamespace(contract.userNamespaces),

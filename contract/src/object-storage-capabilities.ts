@@ -10,6 +10,9 @@ export const CAPABILITIES_KEY = "capabilities.json";
 /** Where the cleanup job's pod has it mounted; there is no such file before the probe has run. */
 export const CAPABILITIES_FILE = `/etc/object-storage-capabilities/${CAPABILITIES_KEY}`;
 
+/** The annotation of the probe's Job with the same, from which the stack reads it when the Job is done. */
+export const CAPABILITIES_ANNOTATION = "video-storage/object-storage-capabilities";
+
 /** Below this lie the probe's own objects, and none of any tenant's. */
 export const PROBE_PREFIX = "probe/";
 
@@ -36,7 +39,7 @@ export const OBJECT_STORAGE_CAPABILITIES = [
   "checksum-sha256",
   /** The same with CRC32C. */
   "checksum-crc32c",
-  /** Uploads in parts, with a composite SHA-256. */
+  /** An object can be put in parts. */
   "multipart",
   /** Unfinished uploads are found by listing the bucket, without their keys being known. */
   "list-unfinished-uploads",

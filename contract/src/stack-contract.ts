@@ -60,7 +60,13 @@ export const stackContractSchema = z.object({
     }),
   ),
   tenants: z.array(
-    z.object({ id: tenantIdSchema, catalogueSecret: name, objectStorageSecret: name.nullable() }),
+    z.object({
+      id: tenantIdSchema,
+      catalogueSecret: name,
+      objectStorageSecret: name.nullable(),
+      /** Of this tenant's workers, where the object storage tells tenants apart by it; else `worker.serviceAccount`. */
+      serviceAccount: name.optional(),
+    }),
   ),
   uploader: z.object({ serviceAccount: name, catalogueSecret: name, objectStorageSecret: name.nullable() }),
   worker: z.object({ serviceAccount: name }),

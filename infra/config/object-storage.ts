@@ -1,4 +1,18 @@
-import { boolean, duration, oneOf, optional, record, size, text, variants, withDefault } from "../checks.js";
+import { OBJECT_STORAGE_CAPABILITIES } from "@video-storage/contract/object-storage-capabilities";
+
+import { REQUIRED_OF_ANY_ENDPOINT } from "../../components/lib/object-storage-requirements.js";
+import {
+  boolean,
+  duration,
+  list,
+  oneOf,
+  optional,
+  record,
+  size,
+  text,
+  variants,
+  withDefault,
+} from "../checks.js";
 import { bucketName, certificates, image, nodeName, objectName, path, region } from "./patterns.js";
 
 const DAY = 86_400;
@@ -11,17 +25,25 @@ const minio = record({
   backend: oneOf("minio"),
   image,
   clientImage: image,
+  /** The image of our probe, which tries what the endpoint really keeps. */
+  probeImage: image,
   volumeSize: size(64n * MEBIBYTE),
   node: optional(nodeName),
   path: optional(path),
   storageClass: optional(objectName),
   bucket: withDefault(bucketName, "video-storage"),
   region: withDefault(region, "us-east-1"),
+  /** A Secret with tls.crt and tls.key in systemNamespace, such as cert-manager's; null for the stack's own. */
+  tlsSecret: optional(objectName),
+  /** Certificates (PEM) of the authorities behind tlsSecret; null for the public ones. */
+  ca: optional(certificates),
 });
 
 /** AWS S3, with a role for each of our roles and no static key. */
 const aws = record({
   backend: oneOf("aws"),
+  /** The image of our probe, which tries what the endpoint really keeps. */
+  probeImage: image,
   /** The account that everything is made in; credentials of another touch nothing. */
   accountId: text(/^\d{12}$/, "an AWS account id of 12 digits"),
   region,
@@ -51,12 +73,16 @@ const aws = record({
 /** Any other endpoint that speaks S3, whose bucket and credentials are made there. */
 const s3 = record({
   backend: oneOf("s3"),
+  /** The image of our probe, which tries what the endpoint really keeps. */
+  probeImage: image,
   endpoint: text(/^https?:\/\/[^\s/?#]+\/?$/, "an https:// URL without a path"),
   region: withDefault(region, "us-east-1"),
   bucket: bucketName,
   forcePathStyle: withDefault(boolean(), true),
-  /** Certificates (PEM) of the authorities behind the endpoint's; null for the public ones. */
-  ca: optional(certificates),
+  /** Whether the roles' Secrets have the authorities behind the endpoint's certificate as ca.crt. */
+  authoritiesInSecrets: withDefault(boolean(), false),
+  /** What the endpoint must hold for the deployment to go on. */
+  required: withDefault(list(oneOf(...OBJECT_STORAGE_CAPABILITIES)), [...REQUIRED_OF_ANY_ENDPOINT]),
 });
 
 export const objectStorage = variants("backend", {

@@ -48,6 +48,12 @@ const PROGRAMS: readonly GoProgram[] = [
   { title: "MinIO", module: "minio", target: "github.com/minio/minio" },
   { title: "the MinIO client", module: "mc", target: "github.com/minio/mc" },
   { title: "Cyclonus' rules for NetworkPolicies", module: "network-policies", target: ".", onlyTests: true },
+  {
+    title: "the Versity S3 gateway",
+    module: "versitygw",
+    target: "github.com/versity/versitygw/cmd/versitygw",
+    onlyTests: true,
+  },
 ];
 
 /** Directories of the built programs, by the name of their module. */

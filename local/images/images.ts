@@ -28,6 +28,7 @@ export interface NodeImages {
 export interface StackImages {
   readonly minio: BuiltImage;
   readonly minioClient: BuiltImage;
+  readonly objectStorageProbe: BuiltImage;
   readonly cleanupJob: BuiltImage;
   readonly nodeAgent: BuiltImage;
   readonly catalogue: BuiltImage;
@@ -107,6 +108,9 @@ export async function buildStackImages(sources: ImageSources, report: Report): P
       entrypoint: ["/bin/sh"],
       user: NON_ROOT,
     }),
+    objectStorageProbe: await nodeProgram("object-storage-probe", "object-storage-probe.mjs", [
+      "object-storage-probe/build.mjs",
+    ]),
     cleanupJob: await nodeProgram("cleanup-job", "cleanup-job.mjs", ["cleanup-job/build.mjs"]),
     catalogue: await nodeProgram("catalogue", "program/catalogue.mjs", ["catalogue/build.mjs"]),
     nodeAgent: await nodeProgram("node-agent", "node-agent.mjs", ["node-agent/build.mjs"], {

@@ -3,15 +3,11 @@ import { describe, expect, it } from "vitest";
 
 import { parseTenantId } from "@video-storage/contract/identity";
 
-import { bucketUsers } from "../../components/artifact-bucket.js";
 import { buildAlertRules } from "../../components/lib/alert-rules.js";
-import { cleanupPolicy, workerPolicy } from "../../components/lib/bucket-policies.js";
 import { catalogueLogins } from "../../components/lib/catalogue-logins.js";
 import { buildClaim } from "../../components/lib/claims.js";
-import { buildMinioServer } from "../../components/lib/minio-workloads.js";
 import { canonicalJson, cappedName, contentHash, cronJobName } from "../../components/lib/names.js";
 import { buildNetworkPolicies } from "../../components/lib/network-policies.js";
-import { setupScript } from "../../components/lib/object-storage-setup.js";
 import {
   OBJECT_STORAGE_USER,
   SETUP_USER,
@@ -22,18 +18,11 @@ import { slotsOf, slotsOfPools } from "../../components/lib/slots.js";
 import { buildCleanupRole } from "../../components/tenant-isolation.js";
 import { buildLimits, buildQuota } from "../../components/worker-scratch.js";
 import { tenantIds } from "../support/arbitraries.js";
-import { image } from "../support/local-configuration.js";
 
-const acme = parseTenantId("acme");
 const slots = slotsOf([
   { name: "node-a.example", id: 0, slots: 2, directory: "/mnt/a" },
   { name: "node-b", id: 7, slots: 1, directory: "/mnt/b" },
 ]);
-const RESTRICTED = {
-  allowPrivilegeEscalation: false,
-  readOnlyRootFilesystem: true,
-  capabilities: { drop: ["ALL"] },
-};
 
 describe("slots", () => {
   it("have a name, a place and a user of their own", () => {
@@ -215,86 +204,6 @@ describe("names", () => {
   });
 });
 
-describe("access to the bucket", () => {
-  it("is a tenant's own prefix for its worker, without deletion", () => {
-    expect(workerPolicy("artifacts", acme)).toEqual({
-      Version: "2012-10-17",
-      Statement: [
-        {
-          Effect: "Allow",
-          Action: ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
-          Resource: ["arn:aws:s3:::artifacts/tenants/acme/*"],
-        },
-        {
-          Effect: "Allow",
-          Action: ["s3:ListBucket"],
-          Resource: ["arn:aws:s3:::artifacts"],
-          Condition: { StringLike: { "s3:prefix": ["tenants/acme/*"] } },
-        },
-      ],
-    });
-  });
-
-  it("never reaches another tenant, even one whose id begins alike", () => {
-    fc.assert(
-      fc.property(tenantIds, tenantIds, (mine, theirs) => {
-        fc.pre(mine !== theirs);
-        const [objects] = workerPolicy("b", mine).Statement;
-        const prefix = objects!.Resource[0]!.slice("arn:aws:s3:::b/".length, -1);
-        expect(`tenants/${theirs}/jobs/x`.startsWith(prefix)).toBe(false);
-      }),
-    );
-  });
-
-  it("includes deletion for the cleanup job alone", () => {
-    const users = bucketUsers({ bucket: "b", tenants: [acme] });
-    const deleting = users.filter(({ policy }) => JSON.stringify(policy).includes("s3:Delete"));
-    expect(users.map(({ accessKeyId }) => accessKeyId)).toEqual(["worker-acme", "uploader", "cleanup"]);
-    expect(deleting.map(({ accessKeyId }) => accessKeyId)).toEqual(["cleanup"]);
-    expect(cleanupPolicy("b").Statement[0]!.Resource).toEqual(["arn:aws:s3:::b/tenants/*"]);
-  });
-
-  it("is set up without a key in any argument", () => {
-    const script = setupScript(
-      "http://object-storage:9000",
-      "artifacts",
-      bucketUsers({ bucket: "artifacts", tenants: [acme] }),
-    );
-    const commands = script.split("\n").filter((line) => line.startsWith("client "));
-    expect(commands).toEqual([
-      "client mb --ignore-existing store/artifacts",
-      "client version enable store/artifacts",
-      "client encrypt set sse-s3 store/artifacts",
-      "client ilm import store/artifacts < /etc/object-storage-setup/lifecycle.json",
-      "client anonymous set none store/artifacts",
-      ...["worker-acme", "uploader", "cleanup"].flatMap((user) => [
-        `client admin policy create store ${user} /etc/object-storage-setup/${user}.json`,
-        `client admin user add store ${user} < /run/secrets/object-storage-setup/${user}`,
-        `client admin policy attach store ${user} --user ${user}`,
-      ]),
-    ]);
-  });
-
-  it("to the server's own keys is by file", () => {
-    const server = buildMinioServer({
-      environment: "test",
-      namespace: "system",
-      image: image("minio"),
-      clientImage: image("mc"),
-      claim: "c",
-      serverSecret: "s",
-      region: "us-east-1",
-    });
-    const [container] = server.spec.template.spec.containers;
-    expect(container!.env.filter(({ name }) => /ROOT|SECRET/.test(name))).toEqual([
-      { name: "MINIO_ROOT_USER_FILE", value: "/run/secrets/object-storage-server/root-user" },
-      { name: "MINIO_ROOT_PASSWORD_FILE", value: "/run/secrets/object-storage-server/root-password" },
-      { name: "MINIO_KMS_SECRET_KEY_FILE", value: "/run/secrets/object-storage-server/kms-key" },
-    ]);
-    expect(container!.securityContext).toEqual(RESTRICTED);
-  });
-});
-
 describe("logins of the catalogue", () => {
   it("are one for each tenant and one for each other role", () => {
     expect(catalogueLogins([parseTenantId("big-co")])).toEqual([
@@ -339,6 +248,7 @@ describe("network policies", () => {
       "system/allow-catalogue",
       "jobs/allow-kubernetes-api",
       "jobs/allow-video-sources",
+      "system/allow-kubernetes-api",
       "jobs/allow-object-storage",
       "system/allow-object-storage",
       "system/allow-object-storage-clients",
@@ -383,6 +293,34 @@ describe("network policies", () => {
     expect(roles("allow-video-sources")).toEqual(["worker"]);
     expect(of("jobs", "allow-video-sources")).toMatchObject({
       egress: [{ to: [{ ipBlock: { cidr: "203.0.113.0/24" } }] }],
+    });
+  });
+
+  it("let the deployment's probe reach the API server and the object storage", () => {
+    const values = (name: string) =>
+      (of("system", name).podSelector as { matchExpressions: { values: string[] }[] }).matchExpressions[0]!
+        .values;
+    expect(values("allow-kubernetes-api")).toEqual(["object-storage-probe"]);
+    expect(values("allow-object-storage")).toEqual(["object-storage-setup", "object-storage-probe"]);
+  });
+
+  it("open an endpoint outside to the probe too, with the API server for its report", () => {
+    const service = { name: "object-storage", host: "192.0.2.1", port: 443 };
+    const outside = buildNetworkPolicies({
+      ...args,
+      objectStoragePort: null,
+      services: [{ ...service, roles: ["worker"] }],
+      systemServices: [{ ...service, roles: ["object-storage-probe"] }],
+    });
+    const found = outside.filter(({ metadata }) => /object-storage|kubernetes-api/.test(metadata.name));
+    expect(found.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)).toEqual([
+      "jobs/allow-kubernetes-api",
+      "jobs/allow-object-storage",
+      "system/allow-object-storage",
+      "system/allow-kubernetes-api",
+    ]);
+    expect(found[2]!.spec).toMatchObject({
+      egress: [{ to: [{ ipBlock: { cidr: "192.0.2.1/32" } }], ports: [{ protocol: "TCP", port: 443 }] }],
     });
   });
 

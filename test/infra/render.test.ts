@@ -45,12 +45,15 @@ describe("the rendered local stack", () => {
     const ids = rendered.manifests.map(({ id }) => id.replace(/-[0-9a-f]{10}$/, "-#")).sort();
     expect(ids).toEqual([
       "ConfigMap/video-jobs/cleanup-config",
+      "ConfigMap/video-jobs/object-storage-capabilities",
       "ConfigMap/video-jobs/video-storage-contract",
       "ConfigMap/video-storage/catalogue-logins",
+      "ConfigMap/video-storage/object-storage-probe",
       "ConfigMap/video-storage/object-storage-setup",
       "ConfigMap/video-storage/video-storage-alerts",
       "CronJob/video-jobs/cleanup-node-0",
       "Job/video-storage/catalogue-migrations-#",
+      "Job/video-storage/object-storage-probe-#",
       "Job/video-storage/object-storage-setup-#",
       "LimitRange/video-jobs/worker-scratch",
       "LimitRange/video-storage/system",
@@ -63,6 +66,7 @@ describe("the rendered local stack", () => {
       "NetworkPolicy/video-jobs/default-deny",
       "NetworkPolicy/video-storage/allow-catalogue",
       "NetworkPolicy/video-storage/allow-dns",
+      "NetworkPolicy/video-storage/allow-kubernetes-api",
       "NetworkPolicy/video-storage/allow-object-storage",
       "NetworkPolicy/video-storage/allow-object-storage-clients",
       "NetworkPolicy/video-storage/default-deny",
@@ -79,7 +83,11 @@ describe("the rendered local stack", () => {
       "ResourceQuota/video-storage/object-storage",
       "ResourceQuota/video-storage/system",
       "Role/video-jobs/cleanup",
+      "Role/video-jobs/object-storage-probe",
+      "Role/video-storage/object-storage-probe",
       "RoleBinding/video-jobs/cleanup",
+      "RoleBinding/video-jobs/object-storage-probe",
+      "RoleBinding/video-storage/object-storage-probe",
       "Secret/video-jobs/catalogue-cleanup",
       "Secret/video-jobs/catalogue-uploader",
       "Secret/video-jobs/catalogue-worker-acme",
@@ -93,14 +101,17 @@ describe("the rendered local stack", () => {
       "Secret/video-storage/catalogue-auditor",
       "Secret/video-storage/catalogue-logins",
       "Secret/video-storage/catalogue-monitor",
+      "Secret/video-storage/object-storage-probe",
       "Secret/video-storage/object-storage-server",
       "Secret/video-storage/object-storage-setup",
+      "Secret/video-storage/object-storage-tls",
       "Service/video-storage/object-storage",
       "ServiceAccount/video-jobs/cleanup",
       "ServiceAccount/video-jobs/uploader",
       "ServiceAccount/video-jobs/worker",
       "ServiceAccount/video-storage/catalogue-migrations",
       "ServiceAccount/video-storage/object-storage",
+      "ServiceAccount/video-storage/object-storage-probe",
       "ServiceAccount/video-storage/object-storage-setup",
       "StatefulSet/video-storage/object-storage",
       "StorageClass/video-jobs-local-ssd",
@@ -116,7 +127,9 @@ describe("the rendered local stack", () => {
   });
 
   it("says the same in outputs and ConfigMap, and workers can read it", () => {
-    const { contract, ...fields } = rendered.outputs;
+    // What only an engine can know: it is read from a Job that has run.
+    const { contract, objectStorageCapabilities, ...fields } = rendered.outputs;
+    expect(objectStorageCapabilities).toBeNull();
     const configMap = object("ConfigMap/video-jobs/video-storage-contract").data as Record<string, string>;
     expect(fields).toEqual(contract);
     expect(JSON.parse(configMap["contract.json"]!)).toEqual(contract);
@@ -134,12 +147,12 @@ describe("the rendered local stack", () => {
       })),
     );
     expect(contract.objectStorage).toEqual({
-      endpoint: "http://object-storage.video-storage.svc:9000",
+      endpoint: "https://object-storage.video-storage.svc:9000",
       region: "us-east-1",
       bucket: "video-storage",
       forcePathStyle: true,
       credentials: "secret",
-      caFile: null,
+      caFile: "/run/secrets/object-storage/ca.crt",
     });
   });
 
@@ -213,6 +226,7 @@ describe("the rendered local stack", () => {
       .map((id) => id.replace(/-[0-9a-f]{10}$/, ""));
     expect(jobs.sort()).toEqual([
       "Job/video-storage/catalogue-migrations",
+      "Job/video-storage/object-storage-probe",
       "Job/video-storage/object-storage-setup",
     ]);
   });
@@ -247,12 +261,13 @@ describe("secrets", () => {
       .filter(({ object: { kind } }) => kind === "Secret")
       .map((m) => m.object);
     const publicNames =
-      /^(worker_|worker-|uploader$|cleanup$|auditor$|monitor$|archivist$|root-of-object-storage$)/;
+      /^(worker_|worker-|uploader$|cleanup$|probe$|auditor$|monitor$|archivist$|root-of-object-storage$)/;
     const values = [...new Set(secrets.flatMap(decoded).map(([, value]) => value!))].filter(
       (v) => !publicNames.test(v),
     );
     const rest = JSON.stringify(rendered.manifests.filter(({ object: { kind } }) => kind !== "Secret"));
-    expect(values).toHaveLength(14);
+    // Passwords of twelve users and a root, two addresses with keys, and what TLS needs.
+    expect(values).toHaveLength(18);
     expect(
       values.filter((value) => rest.includes(value) || JSON.stringify(rendered.outputs).includes(value)),
     ).toEqual([]);
@@ -305,8 +320,8 @@ describe("secrets", () => {
 
   it("are kept in a file that only its owner reads", () => {
     expect(statSync(secretsFile).mode & 0o777).toBe(0o600);
-    // Nine catalogue and bucket users, the bucket's root, and its key.
-    expect(Object.keys(JSON.parse(readFileSync(secretsFile, "utf8")) as object)).toHaveLength(13);
+    // Twelve catalogue and bucket users, the bucket's root, its key, and what its certificates are made from.
+    expect(Object.keys(JSON.parse(readFileSync(secretsFile, "utf8")) as object)).toHaveLength(16);
   });
 });
 
@@ -392,7 +407,7 @@ describe("the command", () => {
     const config = join(directory, "config.json");
     writeFileSync(config, JSON.stringify(LOCAL_CONFIGURATION));
     const { stdout } = await command("--stack", "local", "--out", out, "--config", config);
-    expect(stdout).toBe(`68 objects of stack local written to ${out}\n`);
+    expect(stdout).toBe(`79 objects of stack local written to ${out}\n`);
     expect(readdirSync(out).sort()).toEqual(["_cluster", "video-jobs", "video-storage"]);
     const read = (file: string) => parse(readFileSync(join(out, file), "utf8")) as KubernetesObject;
     expect(read("_cluster/storageclass-video-jobs-local-ssd.yaml")).toEqual(

@@ -21,6 +21,7 @@ const ON_AWS = [
   "objectStorage.region",
   "objectStorage.bucket",
   "objectStorage.identity.kind",
+  "objectStorage.probeImage",
 ];
 const LEFT_OPEN: Record<keyof typeof INSTALLATIONS, string[]> = {
   dev: ON_AWS,
@@ -33,6 +34,7 @@ const LEFT_OPEN: Record<keyof typeof INSTALLATIONS, string[]> = {
     "storage.preparation.devices",
     "objectStorage.endpoint",
     "objectStorage.bucket",
+    "objectStorage.probeImage",
   ],
 };
 

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { Agent } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -74,11 +75,13 @@ async function secret(namespace: string, name: string): Promise<Record<string, s
 }
 
 async function s3As(secretName: string): Promise<{ client: S3Client; bucket: string }> {
-  const { accessKeyId, secretAccessKey } = await secret("video-jobs", secretName);
+  const { accessKeyId, secretAccessKey, "ca.crt": ca } = await secret("video-jobs", secretName);
   const service = await core.readNamespacedService({ namespace: "video-storage", name: "object-storage" });
   const { bucket, region } = contract.objectStorage!;
   const client = new S3Client({
-    endpoint: `http://${service.spec!.clusterIP}:${service.spec!.ports![0]!.port}`,
+    endpoint: `https://${service.spec!.clusterIP}:${service.spec!.ports![0]!.port}`,
+    // By its address, because this machine doesn't know the cluster's names, and checked by its name all the same.
+    requestHandler: { httpsAgent: new Agent({ ca: ca!, servername: "object-storage.video-storage.svc" }) },
     region,
     forcePathStyle: true,
     credentials: { accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey! },

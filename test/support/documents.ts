@@ -46,7 +46,13 @@ export function stackContract(change: Partial<StackContract> = {}): StackContrac
     slotsPerNode: 2,
     slots: [0, 1].map((index) => ({
       ...{ name: `node-0-slot-${index}`, node: "node-0", claim: `slot-${index}` },
-      ...{ runAsUser: 21_000 + index, capacityBytes: 67_108_864, tenant: null, placement: null, subPath: null },
+      ...{
+        runAsUser: 21_000 + index,
+        capacityBytes: 67_108_864,
+        tenant: null,
+        placement: null,
+        subPath: null,
+      },
     })),
     tenants: ["acme", "globex"].map((id) => ({
       ...{ id: parseTenantId(id), catalogueSecret: `catalogue-${id}`, objectStorageSecret: `objects-${id}` },

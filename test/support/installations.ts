@@ -14,10 +14,12 @@ const ON_AWS = {
   ...EVERYWHERE,
   storage: { preparation: { image: image("node-agent") } },
   objectStorage: {
+    probeImage: image("object-storage-probe"),
     accountId: "123456789012",
     region: "eu-west-1",
     bucket: "example-video-storage",
     identity: { kind: "pod-identity", cluster: "example" },
+    accessLogBucket: "example-access-logs",
   },
 };
 
@@ -38,6 +40,10 @@ export const INSTALLATIONS = {
       directory: "/mnt/video-jobs",
       disk: "1920G",
     })),
-    objectStorage: { endpoint: "https://s3.example.test", bucket: "video-storage" },
+    objectStorage: {
+      probeImage: image("object-storage-probe"),
+      endpoint: "https://s3.example.test",
+      bucket: "video-storage",
+    },
   },
 } as const;

@@ -7,6 +7,7 @@ export const LOCAL_CONFIGURATION = {
   objectStorage: {
     image: image("minio"),
     clientImage: image("mc"),
+    probeImage: image("object-storage-probe"),
     node: "node-0",
     path: "/mnt/video-jobs/object-storage",
   },

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { readFile } from "node:fs/promises";
+import { Agent } from "node:https";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { GetObjectCommand, HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
@@ -100,7 +101,8 @@ export function objectStorageClient(
     region: settings.region,
     forcePathStyle: settings.forcePathStyle,
     ...(settings.endpoint === null ? {} : { endpoint: settings.endpoint }),
-    ...(credentials === undefined ? {} : { credentials }),
+    // A copy: the SDK writes notes of its own into what it is given.
+    ...(credentials === undefined ? {} : { credentials: { ...credentials } }),
     // The checksums are ours, over the bytes that were recorded; the SDK's own would be over what it was handed.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
@@ -110,15 +112,18 @@ export function objectStorageClient(
     requestHandler: {
       connectionTimeout: 5_000,
       requestTimeout: 120_000,
-      // Instead of the public authorities, not besides them: nobody else vouches for this endpoint.
-      ...(settings.caFile ? { httpsAgent: { ca: authorities(settings.caFile), keepAlive: true } } : {}),
+      // Instead of the public authorities, not besides them: nobody else vouches for this endpoint. An agent, not
+      // its options: for bodies of over 2 MiB the SDK waits for "100 Continue" with an agent that it makes itself,
+      // and that one knows nothing of the options (smithy-typescript, NodeHttpHandler).
+      ...(settings.caFile ? { httpsAgent: privateAgent(settings.caFile) } : {}),
     },
+    ...(settings.caFile ? { expectContinueHeader: false } : {}),
   });
 }
 
-function authorities(caFile: string): Buffer {
+function privateAgent(caFile: string): Agent {
   try {
-    return readFileSync(caFile);
+    return new Agent({ ca: readFileSync(caFile), keepAlive: true, maxSockets: 50 });
   } catch (error) {
     const { message } = error as Error;
     throw new ObjectStorageError(
