@@ -30,6 +30,8 @@ await bundle({
   name: "video-job",
   locks: true,
   target: "node20",
+  // One file, because other teams carry it into their images.
+  splitting: false,
 });
 await writeFile(join(out, "video-job"), LAUNCHER);
 await chmod(join(out, "video-job"), 0o755);

@@ -10,7 +10,7 @@ import { build } from "esbuild";
  * program makes some. Extra directories are copied beside the file under their own name. `threads` are the entries of
  * the program's own threads, by name: each becomes a file too, and what they share with the program a further one.
  * @param {{ entry: string, directory: string, name: string, locks?: boolean, copy?: readonly string[],
- *   target?: string,
+ *   target?: string, splitting?: boolean,
  *   threads?: Readonly<Record<string, string>>, plugins?: import("esbuild").Plugin[] }} options
  */
 export async function bundle({
@@ -20,6 +20,7 @@ export async function bundle({
   locks = false,
   copy = [],
   target = "node24",
+  splitting = true,
   threads = {},
   plugins = [],
 }) {
@@ -31,8 +32,8 @@ export async function bundle({
     outExtension: { ".js": ".mjs" },
     chunkNames: `${name}-[hash]`,
     bundle: true,
-    // What is imported where it is needed, and not at the start, becomes a file of its own.
-    splitting: true,
+    // By default what is imported where it is needed, and not at the start, becomes a file of its own.
+    splitting,
     plugins,
     platform: "node",
     format: "esm",
