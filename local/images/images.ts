@@ -44,7 +44,7 @@ export interface ServiceImages {
   readonly videoSource: BuiltImage;
 }
 
-const NON_ROOT = "10000:10000";
+export const NON_ROOT = "10000:10000";
 
 type Report = (detail: string) => void;
 
@@ -202,7 +202,7 @@ const SHELL_COMMANDS = "sh cat sleep ls mkdir dd df id wget nc sha256sum printf 
 /** What scripts need that make files and devices. */
 const FILE_COMMANDS = "chmod chown mknod mv rm rmdir seq truncate".split(" ");
 
-async function shellLayer({ debian }: ImageSources): Promise<Layer> {
+export async function shellLayer({ debian }: ImageSources): Promise<Layer> {
   return [
     { path: "/bin/busybox", source: await debian.find("busybox"), mode: 0o755 },
     ...links(SHELL_COMMANDS),
@@ -210,15 +210,15 @@ async function shellLayer({ debian }: ImageSources): Promise<Layer> {
   ];
 }
 
-function links(names: readonly string[]): Layer {
+export function links(names: readonly string[]): Layer {
   return names.map((name) => ({ path: `/bin/${name}`, linkTo: "/bin/busybox" }));
 }
 
-function program(path: string, source: string): Layer {
+export function program(path: string, source: string): Layer {
   return [{ path, source, mode: 0o755 }];
 }
 
-function builder({ directory }: ImageSources, report: Report) {
+export function builder({ directory }: ImageSources, report: Report) {
   return (definition: ImageDefinition): Promise<BuiltImage> => {
     report(definition.name);
     return inTurn("images", () => buildImage(directory, definition));
@@ -236,7 +236,7 @@ async function nodeLayer(): Promise<Layer> {
 }
 
 /** A name for the user that images run as, and the libraries of some programs. */
-async function accountsAndLibraries(programs: readonly string[], except?: string): Promise<Layer> {
+export async function accountsAndLibraries(programs: readonly string[], except?: string): Promise<Layer> {
   const accounts = "root:x:0:0:root:/:/sbin/nologin\nvideo:x:10000:10000:video:/tmp:/sbin/nologin\n";
   return [
     ...(await librariesOf(programs, except)),
@@ -246,7 +246,7 @@ async function accountsAndLibraries(programs: readonly string[], except?: string
 }
 
 /** The libraries that programs are linked to, except those below a directory that goes into the image whole. */
-async function librariesOf(programs: readonly string[], except?: string): Promise<Layer> {
+export async function librariesOf(programs: readonly string[], except?: string): Promise<Layer> {
   const linked = await must("ldd", programs);
   const libraries = [...linked.matchAll(/(?:=> )?(\/[^\s]+) \(0x/g)]
     .map((match) => match[1]!)
@@ -254,11 +254,11 @@ async function librariesOf(programs: readonly string[], except?: string): Promis
   return unique(libraries.map((source) => ({ path: source, source, mode: 0o755 })));
 }
 
-function unique(layer: Layer): Layer {
+export function unique(layer: Layer): Layer {
   return [...new Map(layer.map((file) => [file.path, file])).values()];
 }
 
-async function directoryLayer(directory: string, target: string): Promise<Layer> {
+export async function directoryLayer(directory: string, target: string): Promise<Layer> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile() || entry.isSymbolicLink());
   return Promise.all(
