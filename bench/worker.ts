@@ -51,11 +51,18 @@ async function measureRates(): Promise<void> {
       const surroundings = await workerSurroundings(catalogue);
       try {
         const options = JSON.stringify(await surroundings.options());
-        const args = [path.join(directory, "jobs.mjs"), options, String(workers / processes), String(JOBS_EACH)];
+        const args = [
+          path.join(directory, "jobs.mjs"),
+          options,
+          String(workers / processes),
+          String(JOBS_EACH),
+        ];
         const running = Array.from({ length: processes }, () =>
           spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] }),
         );
-        const lines = running.map((child) => createInterface({ input: child.stdout })[Symbol.asyncIterator]());
+        const lines = running.map((child) =>
+          createInterface({ input: child.stdout })[Symbol.asyncIterator](),
+        );
         for (const line of lines) await line.next();
         const begun = performance.now();
         for (const child of running) child.stdin.end("go\n");
@@ -63,7 +70,9 @@ async function measureRates(): Promise<void> {
           lines.map(async (line) => JSON.parse((await line.next()).value as string) as number[]),
         );
         const seconds = (performance.now() - begun) / 1000;
-        await Promise.all(running.map((child) => (child.exitCode === null ? once(child, "exit") : undefined)));
+        await Promise.all(
+          running.map((child) => (child.exitCode === null ? once(child, "exit") : undefined)),
+        );
         const milliseconds = answers.flat().sort((a, b) => a - b);
         results.figure(`create-to-complete-with-${workers}-workers`, {
           jobs: milliseconds.length,

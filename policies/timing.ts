@@ -22,4 +22,6 @@ const seconds = Array.from({ length: rounds }, () => {
   return Number(process.hrtime.bigint() - start) / 1e9;
 });
 const memoryMiB = process.resourceUsage().maxRSS / 1024;
-process.stdout.write(`${JSON.stringify({ resources: views.length, rules: RULES.length, seconds, memoryMiB })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ resources: views.length, rules: RULES.length, seconds, memoryMiB })}\n`,
+);
