@@ -1,6 +1,7 @@
 import { kindOf } from "../../policies/model";
 import type { ResourceView } from "../../policies/model";
 import { WORKLOAD_KINDS } from "../../policies/workloads";
+import { cloudMutationsOf } from "./cloud-mutations.js";
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what is broken here is known to be there
 type Props = Record<string, any>;
@@ -424,7 +425,12 @@ function surroundings(views: readonly ResourceView[]): Mutation[] {
       limitsClaims(props["spec"] as Props),
     ),
     ...without("NetworkPolicy", "namespace-closed", [], ({ name }) => name.endsWith("default-deny")),
-    ...without("RoleBinding", "token-on-purpose"),
+    // Of an account that has two, the other is what it has its token for.
+    ...without("RoleBinding", "token-on-purpose", [], ({ props }) => {
+      const subject = (binding: Props) => JSON.stringify(binding["subjects"]);
+      const bindings = views.filter((view) => kindOf(view) === "RoleBinding");
+      return bindings.filter((other) => subject(other.props) === subject(props)).length === 1;
+    }),
     ...changed("takes the default provider", "provider-stated", (view) => kindOf(view) !== undefined, {
       provider: "default_4_32_0",
     }),
@@ -448,5 +454,5 @@ export function mutationsOf(views: readonly ResourceView[], exempted: ReadonlySe
         return [{ name: `${kindOf(target)} ${target.name} ${name}`, rule, also, resources }];
       }),
   );
-  return [...made, ...surroundings(views)];
+  return [...made, ...surroundings(views), ...cloudMutationsOf(views, exempted)];
 }
