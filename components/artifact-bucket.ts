@@ -109,7 +109,11 @@ export class ArtifactBucket extends pulumi.ComponentResource {
     const account = new k8s.core.v1.ServiceAccount(
       `${name}-probe`,
       {
-        metadata: { ...metadata(PROBE, systemNamespace), annotations: identity.annotations },
+        metadata: {
+          ...metadata(PROBE, systemNamespace),
+          // The engine drops an empty one, and what is applied without it would differ.
+          ...(Object.keys(identity.annotations).length > 0 && { annotations: identity.annotations }),
+        },
         automountServiceAccountToken: false,
       },
       child(),

@@ -17,8 +17,9 @@ export interface EngineOptions extends Pick<RenderOptions, "stack" | "config" | 
   readonly stateDirectory: string;
   /** What the engine says, as it says it. */
   readonly onOutput?: (text: string) => void;
-  /** Directories of policy packs to enforce. */
+  /** Directories of policy packs to enforce, and files with the configuration of each, in the same order. */
   readonly policyPacks?: readonly string[];
+  readonly policyPackConfigs?: readonly string[];
 }
 
 export interface EngineResult {
@@ -83,8 +84,12 @@ async function goOnAfterAKill(stack: Stack): Promise<void> {
   if (pending.length > 0) stack.workspace.envVars["PULUMI_K8S_UPSERT_EXISTING_OBJECTS"] = "true";
 }
 
-function common({ onOutput, policyPacks }: EngineOptions) {
-  return { ...(onOutput && { onOutput }), ...(policyPacks && { policyPacks: [...policyPacks] }) };
+function common({ onOutput, policyPacks, policyPackConfigs }: EngineOptions) {
+  return {
+    ...(onOutput && { onOutput }),
+    ...(policyPacks && { policyPacks: [...policyPacks] }),
+    ...(policyPackConfigs && { policyPackConfigs: [...policyPackConfigs] }),
+  };
 }
 
 async function openStack(options: EngineOptions): Promise<Stack> {

@@ -26,7 +26,9 @@ export interface Limits {
 }
 
 // A file that the in-cluster twins of these rules read as well, which are built by an ES module.
-export const DEFAULT_LIMITS = JSON.parse(readFileSync(join(__dirname, "limits.json"), "utf8")) as Limits;
+export const DEFAULT_LIMITS = JSON.parse(
+  readFileSync(join(__dirname, "default-limits.json"), "utf8"),
+) as Limits;
 
 interface LimitSchema {
   readonly type: "string" | "integer" | "boolean" | "array";

@@ -5,7 +5,7 @@ import { labels } from "./labels.js";
 // The limits of the policy pack, so that what is refused in the cluster is what is refused before it. The
 // pack can't be imported from here (it is CommonJS), and it reads the same file.
 const LIMITS = JSON.parse(
-  readFileSync(new URL("../../policies/limits.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../../policies/default-limits.json", import.meta.url), "utf8"),
 ) as Readonly<Record<"minimumClaim" | "maximumClaim", string>>;
 
 /** The label of the ResourceQuotas that limit claims; without one of them in its namespace a claim is refused. */

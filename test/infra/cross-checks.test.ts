@@ -257,7 +257,7 @@ describe("keys that contradict each other", () => {
       "pressure that tiers to nowhere",
       "onprem",
       {
-        objectStorage: { backend: "none", endpoint: null, bucket: null },
+        objectStorage: { backend: "none", endpoint: null, bucket: null, probeImage: null },
         retention: { completedAction: "keep" },
         cleanup: { unuploadedUnderPressure: "tier" },
       },
@@ -308,6 +308,7 @@ function minio(change: object) {
   return {
     backend: "minio",
     ...{ endpoint: null, bucket: "b-b-b", accountId: null, identity: null, region: "us-east-1" },
+    ...{ accessLogBucket: null, probeImage: image("probe") },
     ...{ image: image("minio"), clientImage: image("mc"), volumeSize: "1Gi" },
     ...change,
   };
