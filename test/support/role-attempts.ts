@@ -29,9 +29,13 @@ export async function tryIt(
   administrator: S3Client,
   Bucket: string,
   { operation, where }: Attempt,
+  /** Whether the object is put there first, which needs one who may. */
+  { there = true }: { there?: boolean } = {},
 ): Promise<boolean> {
   const Key = KEYS[where ?? "probe"];
-  const { VersionId } = await administrator.send(new PutObjectCommand({ Bucket, Key, Body: "there" }));
+  const { VersionId } = there
+    ? await administrator.send(new PutObjectCommand({ Bucket, Key, Body: "there" }))
+    : {};
   const { Rules = [] } = await administrator
     .send(new GetBucketLifecycleConfigurationCommand({ Bucket }))
     .catch(() => ({ Rules: [] }));

@@ -5,7 +5,6 @@ import {
   GetObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
 } from "@aws-sdk/client-s3";
 import { AuthorizationV1Api, StorageV1Api } from "@kubernetes/client-node";
 import pg from "pg";
@@ -17,6 +16,7 @@ import { ensureSampleVideo } from "../../../local/demo/sample-video.js";
 import { serveVideo } from "../../../local/demo/source-server.js";
 import { keptNetwork } from "../../../local/environment/network.js";
 import { cacheDirectory } from "../../../local/paths.js";
+import { clientOfCluster } from "../../support/cluster-object-storage.js";
 import { nodeCommand, sharedEnvironment } from "../../support/shared-environment.js";
 import type { PodBody, SharedEnvironment, TestPods } from "../../support/shared-environment.js";
 
@@ -278,15 +278,10 @@ describe("the object storage", () => {
   const probe = `tenants/${ACME}/isolation-test`;
 
   const as = async (name: string) => {
-    const { accessKeyId, secretAccessKey } = await secret(name);
-    const { core, systemNamespace, contract } = environment;
-    const { bucket: Bucket, region } = contract.objectStorage!;
-    const service = await core.readNamespacedService({ namespace: systemNamespace, name: "object-storage" });
-    const client = new S3Client({
-      endpoint: `http://${service.spec!.clusterIP}:${service.spec!.ports![0]!.port}`,
-      region,
-      forcePathStyle: true,
-      credentials: { accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey! },
+    const { core, contract } = environment;
+    const { client, bucket: Bucket } = await clientOfCluster(core, contract, {
+      namespace: contract.namespace,
+      name,
     });
     const ended = (work: Promise<unknown>) =>
       work.then(

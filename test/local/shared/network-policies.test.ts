@@ -40,6 +40,7 @@ function everyone(environment: string): Peer[] {
     pod("other-environment", "video-jobs", selectorLabels("other", "worker")),
     role("object-storage", "video-storage"),
     role("object-storage-setup", "video-storage"),
+    role("object-storage-probe", "video-storage"),
     role("catalogue-migrations", "video-storage"),
     pod("no-role-system", "video-storage", {}),
     pod("name-service", "kube-system", { "k8s-app": "kube-dns" }),
@@ -51,7 +52,8 @@ function everyone(environment: string): Peer[] {
 const OURS = [
   ...["worker-acme", "worker-globex", "uploader", "cleanup", "placement", "no-role"],
   "other-environment",
-  ...["object-storage", "object-storage-setup", "catalogue-migrations", "no-role-system"],
+  ...["object-storage", "object-storage-setup", "object-storage-probe"],
+  ...["catalogue-migrations", "no-role-system"],
 ];
 const OTHERS = ["name-service", "stranger", "impostor"];
 const pairs = (sources: readonly string[], destinations: readonly string[], ports: string) =>
@@ -98,14 +100,18 @@ describe("the NetworkPolicies of the running stack", () => {
       ...pairs(["worker-acme", "worker-globex"], ["video-source"], "everything"),
       // Objects.
       ...pairs(
-        ["worker-acme", "worker-globex", "uploader", "cleanup", "object-storage-setup"],
+        [
+          ...["worker-acme", "worker-globex", "uploader", "cleanup"],
+          ...["object-storage-setup", "object-storage-probe"],
+        ],
         ["object-storage"],
         "TCP 9000",
       ),
       // Pods and claims. Where an API server listens isn't known in advance, but not at a link-local address.
-      ...pairs(["cleanup", "placement"], anywhere, "TCP 443, TCP 6443"),
+      ...pairs(["cleanup", "placement", "object-storage-probe"], anywhere, "TCP 443, TCP 6443"),
       "placement > name-service": "TCP 53, TCP 443, TCP 6443, UDP 53",
       "cleanup > name-service": "TCP 53, TCP 443, TCP 6443, UDP 53",
+      "object-storage-probe > name-service": "TCP 53, TCP 443, TCP 6443, UDP 53",
       "cleanup > catalogue": "TCP 443, TCP 5432, TCP 6443",
       // What others do among themselves is not ours to deny.
       ...pairs(OTHERS, ["catalogue", "video-source", "internet", "cloud-metadata", ...OTHERS], "everything"),
