@@ -195,7 +195,7 @@ async function fatesOf(environment: Environment, run: Run): Promise<Fate[]> {
       `select j.job_id, j.state, j.location, j.deleted_at is not null as deleted,
               extract(epoch from now() - j.heartbeat_at)::float8 as heartbeat_age,
               a.reason, a.bytes::float8 as freed,
-              (select count(*)::int from storage.objects o where o.job_id = j.job_id and o.removed_at is null) as objects
+              (select count(*)::int from storage.objects o where o.job_id = j.job_id and o.removed_at is null and o.pack_key is null) as objects
          from storage.jobs j
          left join storage.audit a on a.job_id = j.job_id and a.phase = 'outcome'
         where j.job_id = any($1::uuid[])`,
