@@ -16,7 +16,10 @@ export interface Metric {
 
 /** Who exports it. */
 export type MetricSource =
-  /** Pushed to the Pushgateway at the end of a sweep: how the last one of each volume went. */
+  /**
+   * Pushed to the Pushgateway at the end of a sweep: how the last one of each volume went. What a failed sweep couldn't
+   * find out keeps the value that the one before it pushed.
+   */
   | "sweep"
   /** Scraped from the exporter, which asks the catalogue. */
   | "exporter"
@@ -48,7 +51,7 @@ function metric(
   return { name: `${PREFIX}${name}`, type, help, labels, source };
 }
 
-/** Group of the Pushgateway: `job` with this value, then `environment` and `volume` (or `bucket` for the janitor). */
+/** Group of the Pushgateway: `job` with this value, then `environment` and `volume`. */
 export const PUSH_JOB = "video-storage-cleanup";
 
 export const METRICS = {
@@ -124,6 +127,27 @@ export const METRICS = {
     "When a job on the volume was last read or written, as the catalogue knows.",
     ["volume", "node"],
   ),
+  volumeTenantBytes: metric(
+    "sweep",
+    "gauge",
+    "volume_tenant_bytes",
+    "Bytes of a tenant's finished jobs on the volume after the sweep, as recorded.",
+    ["volume", "node", "tenant"],
+  ),
+  volumeTenantJobs: metric(
+    "sweep",
+    "gauge",
+    "volume_tenant_jobs",
+    "Jobs of a tenant on the volume after the sweep, active ones among them.",
+    ["volume", "node", "tenant"],
+  ),
+  lastAccess: metric(
+    "sweep",
+    "gauge",
+    "last_access_timestamp_seconds",
+    "When a job of the tenant on the volume was last read or written, as the catalogue knows.",
+    ["volume", "node", "tenant"],
+  ),
   trashEntries: metric(
     "sweep",
     "gauge",
@@ -172,27 +196,6 @@ export const METRICS = {
     "tenant",
     "state",
   ]),
-  volumeTenantBytes: metric(
-    "exporter",
-    "gauge",
-    "volume_tenant_bytes",
-    "Bytes of a tenant's finished jobs on a volume, as recorded.",
-    ["volume", "tenant"],
-  ),
-  volumeTenantJobs: metric(
-    "exporter",
-    "gauge",
-    "volume_tenant_jobs",
-    "Jobs of a tenant on a volume, active ones among them.",
-    ["volume", "tenant"],
-  ),
-  lastAccess: metric(
-    "exporter",
-    "gauge",
-    "last_access_timestamp_seconds",
-    "When a job of the tenant was last read or written.",
-    ["tenant", "location"],
-  ),
   sweeps: metric("exporter", "counter", "sweeps_total", "Sweeps that ended.", ["result"]),
   deletedJobs: metric(
     "exporter",
@@ -237,6 +240,13 @@ export const METRICS = {
     "Extractions that may run at once in the whole environment: slots times jobs per slot. No series without a limit.",
   ),
   slots: metric("exporter", "gauge", "slots", "Slots that the stack declares."),
+  slotInfo: metric(
+    "exporter",
+    "gauge",
+    "slot_info",
+    "1 for each slot that the stack declares. A Pushgateway keeps what was pushed of a slot that is gone: join with this.",
+    ["volume"],
+  ),
   slotsInUse: metric("exporter", "gauge", "slots_in_use", "Slots with at least one active job."),
   capability: metric(
     "exporter",
