@@ -1,5 +1,6 @@
 // `npm test`: everything that must hold before a change is in, the fast things first. Ends with one line,
-// `N passed, N failed`, and exits with 0 only if none failed.
+// `N passed, N failed`, and exits with 0 only if none failed. With `--thorough` the randomised tests play all of their
+// rounds (test/support/rounds.ts); otherwise words are the projects to run, and without any all run.
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -21,7 +22,16 @@ const CHECKS: readonly (readonly string[])[] = [
 ];
 const PROJECTS = ["fast", "object-storage", "local", "local-shared"] as const;
 
-const wanted = process.argv.slice(2);
+const words = process.argv.slice(2);
+const wanted = words.filter((word) => word !== "--thorough");
+if (words.includes("--thorough")) process.env["TEST_THOROUGH"] = "1";
+const unknown = wanted.filter((word) => !(PROJECTS as readonly string[]).includes(word));
+if (unknown.length > 0) {
+  console.error(
+    `usage: npm test [-- [--thorough] [${PROJECTS.join("] [")}]]; there is no ${unknown.join(", ")}`,
+  );
+  process.exit(2);
+}
 const reports = await mkdtemp(join(tmpdir(), "video-storage-test-"));
 const results: Counts[] = [];
 try {

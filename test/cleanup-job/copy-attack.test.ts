@@ -8,8 +8,9 @@ import type { JobRecord } from "@video-storage/contract/job-record";
 import type { ObjectStorage } from "@video-storage/worker/object-storage";
 import { openRoot } from "../../cleanup-job/src/deletion/handles.js";
 import { copyJob } from "../../cleanup-job/src/tiering.js";
+import { rounds } from "../support/rounds.js";
 
-const ROUNDS = 1000;
+const ROUNDS = rounds("COPY_ATTACK_ROUNDS", 1000);
 const OWN = "own".repeat(1000);
 const SECRET = "a stranger's secret".padEnd(OWN.length);
 

@@ -2,13 +2,15 @@ import * as fs from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { JobId } from "@video-storage/contract/identity";
 import { lockShared } from "@video-storage/worker/directory-lock";
+import { random as randomFrom } from "../support/random.js";
+import { rounds, seed } from "../support/rounds.js";
 import { faultPoints } from "./faults/plugin.js";
 import { startWorld } from "./world.js";
 import type { Volume, World } from "./world.js";
 
 /** Sweeps that are killed. In two volumes side by side. */
-const KILLS = Number(process.env["FAULT_KILLS"] ?? 500);
-const SEED = Number(process.env["FAULT_SEED"] ?? Date.now() % 2 ** 31);
+const KILLS = rounds("FAULT_KILLS", 500);
+const SEED = seed("FAULT_SEED");
 const LANES = 2;
 
 let world: World;
@@ -18,17 +20,6 @@ beforeAll(async () => {
   world.pods.answers.set("alive", { phase: "Running" });
 });
 afterAll(() => world.stop());
-
-/** The usual small generator (mulberry32), so that a printed seed gives the same kills. */
-function generator(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Due {
   readonly jobId: JobId;
@@ -216,7 +207,7 @@ describe("sweeps killed anywhere, and those that go on after them", () => {
     async () => {
       console.log(`FAULT_SEED=${SEED} FAULT_KILLS=${KILLS}`);
       const run = async (index: number): Promise<Record<string, number>> => {
-        const random = generator(SEED + index);
+        const random = randomFrom(SEED + index);
         const lane = await newLane();
         await lane.addDue("delete");
         const points = (await lane.count()) * 2;

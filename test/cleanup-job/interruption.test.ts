@@ -2,11 +2,13 @@ import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { JobId } from "@video-storage/contract/identity";
+import { random as randomFrom } from "../support/random.js";
+import { rounds, seed } from "../support/rounds.js";
 import { startWorld } from "./world.js";
 import type { JobSpecification, Volume, World } from "./world.js";
 
-const RUNS = Number(process.env["KILL_RUNS"] ?? 6);
-const SEED = Number(process.env["KILL_SEED"] ?? Date.now() % 2 ** 31);
+const RUNS = rounds("KILL_RUNS", 60);
+const SEED = seed("KILL_SEED");
 
 let world: World;
 let volume: Volume;
@@ -19,17 +21,6 @@ beforeEach(async () => {
   volume = await world.newVolume();
 });
 afterEach(() => volume.catalogue.close());
-
-/** The usual small generator (mulberry32), so that a printed seed gives the same delays. */
-function generator(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function frames(count: number): Record<string, string> {
   return Object.fromEntries(Array.from({ length: count }, (_, i) => [`frame-${i}.jpg`, `${i}`]));
@@ -79,7 +70,7 @@ describe("a sweep that is killed", () => {
     `is finished by the next, once, in ${RUNS} runs`,
     async () => {
       console.log(`KILL_SEED=${SEED} KILL_RUNS=${RUNS}`);
-      const random = generator(SEED);
+      const random = randomFrom(SEED);
       let kills = 0;
       let resumed = 0;
       let withOpenIntent = 0;

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { BatchV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { destroy, findPulumi, preview, up } from "../../infra/engine.js";
@@ -212,6 +213,36 @@ describe.skipIf(findPulumi() === undefined)(
       const jobs = (await batch.listNamespacedJob({ namespace: SYSTEM_NAMESPACE })).items;
       expect(jobs.map(({ status }) => status!.succeeded)).toEqual(jobs.map(() => 1));
       options = changed;
+    });
+
+    it("stops at a migration that fails, with its message, and goes on once nothing is in its way", async () => {
+      const adminUrl = new URL(options.secretConfig!.catalogueAdminUrl!);
+      const url = new URL(adminUrl);
+      url.pathname = "/failing";
+      const query = async (at: URL, ...statements: string[]) => {
+        const client = new pg.Client({ connectionString: at.href });
+        await client.connect();
+        for (const statement of statements) await client.query(statement);
+        await client.end();
+      };
+      await query(adminUrl, "CREATE DATABASE failing");
+      await query(url, "CREATE SCHEMA storage", "CREATE TABLE storage.jobs (somebodys text)");
+      const elsewhere = {
+        ...having({ catalogue: { ...(options.config!["catalogue"] as object), database: "failing" } }),
+        secretConfig: { ...options.secretConfig, catalogueAdminUrl: url.href },
+      };
+      const before = await core.readNamespacedConfigMap({
+        namespace: WORKERS_NAMESPACE,
+        name: "video-storage-contract",
+      });
+      await expect(up(elsewhere)).rejects.toThrow(/relation "jobs" already exists/);
+      const after = await core.readNamespacedConfigMap({
+        namespace: WORKERS_NAMESPACE,
+        name: "video-storage-contract",
+      });
+      expect(after.data).toEqual(before.data);
+      await up(options);
+      expect(await planned(options)).toEqual({});
     });
 
     it("plans without the cluster, also what is deployed already", async () => {

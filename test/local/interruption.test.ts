@@ -14,22 +14,13 @@ import { ensurePostgres } from "../../local/environment/postgres.js";
 import { controlGroup, findSandbox } from "../../local/environment/sandbox.js";
 import { stateDirectory } from "../../local/paths.js";
 import { kubeConfigOf, local, startLocal } from "../support/local-environment.js";
+import { random } from "../support/random.js";
+import { rounds, seed } from "../support/rounds.js";
 
 const ENVIRONMENT = "interrupted";
 const state = stateDirectory(ENVIRONMENT);
-const rounds = Number(process.env["INTERRUPTION_ROUNDS"] ?? 5);
-const seed = Number(process.env["INTERRUPTION_SEED"] ?? Date.now() % 1_000_000);
-
-/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-function random(from: number): () => number {
-  let at = from;
-  return () => {
-    at = (at + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(at ^ (at >>> 15), 1 | at);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+const ROUNDS = rounds("INTERRUPTION_ROUNDS", 30);
+const SEED = seed("INTERRUPTION_SEED");
 
 /** What this environment could leave on the machine outside its state directory. */
 async function traces(): Promise<string[]> {
@@ -64,10 +55,10 @@ beforeAll(() => local("destroy", ENVIRONMENT));
 afterAll(() => local("destroy", ENVIRONMENT));
 
 describe("npm start", () => {
-  it(`can be killed at any moment and started again (seed ${seed}, ${rounds} rounds)`, async () => {
-    const next = random(seed);
+  it(`can be killed at any moment and started again (INTERRUPTION_SEED=${SEED}, ${ROUNDS} rounds)`, async () => {
+    const next = random(SEED);
     const killedAfter: string[] = [];
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < ROUNDS; round++) {
       const start = startLocal("start", ENVIRONMENT, "--no-jobs", "--engine", "render");
       // Most of what a start does lies in its first half minute, and most of that in its beginning.
       const wait = 1_000 + 25_000 * next() ** 2;

@@ -13,14 +13,15 @@ import { bundle } from "../../local/images/bundle.mjs";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
 import { random } from "../support/random.js";
+import { rounds, seed } from "../support/rounds.js";
 import { isLeased, workerSurroundings } from "../support/worker-surroundings.js";
 import type { WorkerSurroundings } from "../support/worker-surroundings.js";
 
-const ROUNDS = 200;
+const ROUNDS = rounds("CRASH_ROUNDS", 200);
 const AT_ONCE = 4;
 /** Things that a worker says before it is killed, and then some part of the time that the last one took. */
 const MOST_EVENTS = 6;
-const SEED = Number(process.env["TEST_SEED"] ?? Date.now() % 1_000_000);
+const SEED = seed("TEST_SEED");
 
 let postgres: TestPostgres;
 let catalogue: TestCatalogue;

@@ -8,9 +8,11 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openRoot } from "../../../cleanup-job/src/deletion/handles.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
+import { random as randomFrom } from "../../support/random.js";
+import { rounds, seed } from "../../support/rounds.js";
 
-const ROUNDS = Number(process.env["ATTACK_ROUNDS"] ?? 1000);
-const SEED = Number(process.env["ATTACK_SEED"] ?? Date.now() % 2 ** 31);
+const ROUNDS = rounds("ATTACK_ROUNDS", 1000);
+const SEED = seed("ATTACK_SEED");
 const VICTIM_FILES = 20;
 
 let base: string;
@@ -36,17 +38,6 @@ afterAll(async () => {
 async function say(line: string): Promise<string> {
   attacker.stdin!.write(`${line}\n`);
   return (await answers.next()).value as string;
-}
-
-/** The usual small generator (mulberry32), so that a printed seed gives the same trees and delays. */
-function generator(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 interface Outcome {
@@ -89,7 +80,7 @@ describe("an attacker exchanging directories and links during the deletion", () 
     `costs no victim in ${ROUNDS} rounds`,
     async () => {
       console.log(`ATTACK_SEED=${SEED} ATTACK_ROUNDS=${ROUNDS}`);
-      const random = generator(SEED);
+      const random = randomFrom(SEED);
       const total = { victimsLost: 0, exchanges: 0, complete: 0, attackedRounds: 0 };
       for (let round = 0; round < ROUNDS; round++) {
         const outcome = await oneRound(`round-${round}`, random, async (parent) => {
@@ -111,7 +102,7 @@ describe("an attacker exchanging directories and links during the deletion", () 
   );
 
   it("does cost victims with Node's own fs.rm, so the attack is one", async () => {
-    const random = generator(SEED);
+    const random = randomFrom(SEED);
     let lost = 0;
     for (let round = 0; round < 300 && lost === 0; round++) {
       const outcome = await oneRound(`control-${round}`, random, (parent) =>

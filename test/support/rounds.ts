@@ -1,0 +1,20 @@
+/**
+ * How often a randomised test tries. `npm run test:thorough` plays all rounds, `npm test` a tenth of them, so that it
+ * stays something that is run before each change; the environment variable says any other number.
+ */
+export function rounds(variable: string, all: number): number {
+  const given = process.env[variable];
+  if (given !== undefined) return wholeNumber(variable, given);
+  return process.env["TEST_THOROUGH"] ? all : Math.ceil(all / 10);
+}
+
+/** A seed to print, so that a run can be played again: the environment variable's, or a new one. */
+export function seed(variable: string): number {
+  const given = process.env[variable];
+  return given === undefined ? Date.now() % 2 ** 31 : wholeNumber(variable, given);
+}
+
+function wholeNumber(variable: string, text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new Error(`${variable} is "${text}"; it must be a whole number`);
+}
