@@ -51,7 +51,10 @@ function metric(
   return { name: `${PREFIX}${name}`, type, help, labels, source };
 }
 
-/** Group of the Pushgateway: `job` with this value, then `environment` and `volume`. */
+/**
+ * Groups of the Pushgateway: `job` with this value, then `environment` and `volume`; what is the bucket's, and the same
+ * from whichever sweep, has `bucket` in the place of `volume`.
+ */
 export const PUSH_JOB = "video-storage-cleanup";
 
 export const METRICS = {
@@ -162,6 +165,13 @@ export const METRICS = {
     "1 when the last sweep could not reach the object storage; else 0.",
     ["volume", "node"],
   ),
+  capability: metric(
+    "sweep",
+    "gauge",
+    "object_storage_capability",
+    "Whether the bucket's endpoint was found to do what is named, at the last deployment: 1 or 0.",
+    ["bucket", "capability"],
+  ),
 
   // As the catalogue has it.
   catalogueUp: metric(
@@ -248,13 +258,6 @@ export const METRICS = {
     ["volume"],
   ),
   slotsInUse: metric("exporter", "gauge", "slots_in_use", "Slots with at least one active job."),
-  capability: metric(
-    "exporter",
-    "gauge",
-    "object_storage_capability",
-    "Whether the bucket's endpoint was found to keep what is named, at the last deployment: 1 or 0.",
-    ["capability"],
-  ),
   janitorLastSuccess: metric(
     "exporter",
     "gauge",
