@@ -1,8 +1,8 @@
 import type { Catalogue } from "@video-storage/catalogue/connection";
 import type { TieringSettings } from "@video-storage/contract/cleanup-config";
+import type { Rules } from "@video-storage/contract/plan";
 import type { ObjectStorage } from "@video-storage/worker/object-storage";
 import type { Directory } from "./deletion/handles.js";
-import type { Rules } from "./plan.js";
 import type { PodSource } from "./pod-liveness.js";
 import type { Reporter } from "./report.js";
 

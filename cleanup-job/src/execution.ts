@@ -1,4 +1,5 @@
 import { CatalogueBusyError, CatalogueUnavailableError } from "@video-storage/catalogue/connection";
+import { catalogueFacts } from "@video-storage/catalogue/decision-by-row";
 import {
   findJob,
   markAbandoned,
@@ -11,6 +12,7 @@ import {
 import type { AuditAction, CataloguedJob, DeletionProgress, Intent } from "@video-storage/catalogue/sweeping";
 import type { Queryable } from "@video-storage/catalogue/connection";
 import type { JobId } from "@video-storage/contract/identity";
+import type { Action, Decision } from "@video-storage/contract/plan";
 import { tryLockExclusive } from "@video-storage/worker/directory-lock";
 import { LatestOnly } from "./concurrency.js";
 import type { SweepContext } from "./context.js";
@@ -19,8 +21,7 @@ import type { Directory } from "./deletion/handles.js";
 import { moveToTrash } from "./deletion/trash.js";
 import { deleteTree } from "./deletion/tree.js";
 import type { TreeDeletion } from "./deletion/tree.js";
-import { catalogueFacts, decideAsking, misplaced } from "./inspection.js";
-import type { Action, Decision } from "./plan.js";
+import { decideAsking, misplaced } from "./inspection.js";
 import { readRecord } from "./record-file.js";
 
 /** What became of one job. */

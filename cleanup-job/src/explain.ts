@@ -1,12 +1,13 @@
+import { catalogueFacts } from "@video-storage/catalogue/decision-by-row";
 import { historyOf } from "@video-storage/catalogue/job-history";
 import type { HistoryEntry } from "@video-storage/catalogue/job-history";
 import { findJob } from "@video-storage/catalogue/sweeping";
 import type { CataloguedJob } from "@video-storage/catalogue/sweeping";
 import { formatDuration } from "@video-storage/contract/durations";
 import type { JobId } from "@video-storage/contract/identity";
+import type { Decision, RecordFacts } from "@video-storage/contract/plan";
 import type { SweepContext } from "./context.js";
-import { catalogueFacts, decideAsking, inspectRecord, misplaced } from "./inspection.js";
-import type { Decision, RecordFacts } from "./plan.js";
+import { decideAsking, inspectRecord, misplaced } from "./inspection.js";
 import { leaseHeld } from "./sweep.js";
 
 /** All that the sweep knows about one job, and what it would do now. */

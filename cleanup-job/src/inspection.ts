@@ -3,12 +3,12 @@ import { findJob, provesRecord } from "@video-storage/catalogue/sweeping";
 import type { CataloguedJob } from "@video-storage/catalogue/sweeping";
 import type { JobId } from "@video-storage/contract/identity";
 import type { JobRecord } from "@video-storage/contract/job-record";
+import { decide } from "@video-storage/contract/plan";
+import type { Decision, JobFacts } from "@video-storage/contract/plan";
 import type { JobState } from "@video-storage/contract/states";
 import type { SweepContext } from "./context.js";
 import { openChildAsItIs } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
-import { decide } from "./plan.js";
-import type { CatalogueFacts, Decision, JobFacts } from "./plan.js";
 import { readRecord, unreadable } from "./record-file.js";
 import type { RecordRead } from "./record-file.js";
 
@@ -16,17 +16,6 @@ import type { RecordRead } from "./record-file.js";
 const STATES_OF_WORKERS: ReadonlySet<JobState> = new Set([
   ...(["active", "completed", "failed", "handed-over", "quarantined"] as const),
 ]);
-
-/** A row of the catalogue as the plan wants it. */
-export function catalogueFacts(job: CataloguedJob): CatalogueFacts {
-  return {
-    tenantId: job.tenantId,
-    state: job.state,
-    stateAgeSeconds: job.secondsInState,
-    heartbeatAgeSeconds: job.secondsSinceHeartbeat,
-    location: job.location,
-  };
-}
 
 /** The record of a job without touching its directory; undefined when there is none of that name. */
 export async function inspectRecord(root: Directory, jobId: JobId): Promise<RecordRead | undefined> {

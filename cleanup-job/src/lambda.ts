@@ -1,16 +1,16 @@
+import { z } from "zod";
 import { CatalogueUnavailableError, connect } from "@video-storage/catalogue/connection";
 import type { Catalogue } from "@video-storage/catalogue/connection";
 import { parseCleanupConfig } from "@video-storage/contract/cleanup-config";
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
 import { objectStorageDuties } from "@video-storage/contract/object-storage-capabilities";
+import { rulesOf } from "@video-storage/contract/plan";
 import { connectObjectStorage } from "@video-storage/worker/object-storage";
-import { z } from "zod";
 import { openBucket } from "./bucket.js";
 import { UsageError } from "./configuration.js";
 import { openRoot } from "./deletion/handles.js";
 import { janitor } from "./janitor.js";
 import type { JanitorSummary } from "./janitor.js";
-import { rulesOf } from "./plan.js";
 import { jsonReporter } from "./report.js";
 import type { Reporter } from "./report.js";
 import { withBreaker } from "./store-breaker.js";

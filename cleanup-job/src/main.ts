@@ -12,6 +12,7 @@ import { CLEANUP_CONFIG_FILE } from "@video-storage/contract/cleanup-config";
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
 import { InvalidIdentityError, parseJobId } from "@video-storage/contract/identity";
 import { JOBS_ROOT } from "@video-storage/contract/layout";
+import { rulesOf } from "@video-storage/contract/plan";
 import {
   CATALOGUE_CREDENTIALS_DIRECTORY,
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
@@ -29,7 +30,6 @@ import { explain, formatExplanation } from "./explain.js";
 import { janitor } from "./janitor.js";
 import type { JanitorOptions, JanitorSummary } from "./janitor.js";
 import { objectStorageWhenUsed, podsWhenUsed } from "./loaded-when-used.js";
-import { rulesOf } from "./plan.js";
 import type { PodSource } from "./pod-liveness.js";
 import { preview, withRetention } from "./preview.js";
 import { watchedBy } from "./progress.js";

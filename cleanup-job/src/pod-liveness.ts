@@ -5,8 +5,8 @@ import {
   KubeConfig,
   ServerConfiguration,
 } from "@kubernetes/client-node";
+import type { PodLiveness } from "@video-storage/contract/plan";
 import { UsageError } from "./configuration.js";
-import type { PodLiveness } from "./plan.js";
 
 /** Whoever knows whether a pod lives. */
 export interface PodSource {

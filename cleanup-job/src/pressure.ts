@@ -1,28 +1,14 @@
 import { statfs } from "node:fs/promises";
+import { decideByRow } from "@video-storage/catalogue/decision-by-row";
 import type { CataloguedJob } from "@video-storage/catalogue/sweeping";
 import { finishedBytesByTenant } from "@video-storage/catalogue/tenant-usage";
 import { leastRecentlyUsedInPages } from "@video-storage/catalogue/volume-jobs";
 import { floorOf } from "@video-storage/contract/cleanup-config";
-import type { PressurePolicy, Watermarks } from "@video-storage/contract/cleanup-config";
-import type { JobState } from "@video-storage/contract/states";
+import { isRelieved, pressureOn, statesToEvict } from "@video-storage/contract/pressure";
+import type { Measured, Space } from "@video-storage/contract/pressure";
 import type { SweepContext } from "./context.js";
 import type { Directory } from "./deletion/handles.js";
 import type { Effect } from "./execution.js";
-import { catalogueFacts } from "./inspection.js";
-import { decide } from "./plan.js";
-import type { Rules } from "./plan.js";
-
-/** Used and in all, as an unprivileged writer sees them. */
-export interface Measured {
-  readonly used: number;
-  /** 0 where the filesystem has no limit, as btrfs has none of inodes. */
-  readonly capacity: number;
-}
-
-export interface Space {
-  readonly bytes: Measured;
-  readonly inodes: Measured;
-}
 
 export async function spaceOf(root: Directory): Promise<Space> {
   const { blocks, bfree, bavail, bsize, files, ffree } = await statfs(`/proc/self/fd/${root.fd}`);
@@ -31,36 +17,6 @@ export async function spaceOf(root: Directory): Promise<Space> {
     bytes: { used: used * bsize, capacity: (used + bavail) * bsize },
     inodes: { used: files - ffree, capacity: files },
   };
-}
-
-function percentOf({ used, capacity }: Measured): number {
-  return capacity === 0 ? 0 : (100 * used) / capacity;
-}
-
-/** Why room is needed; undefined where it isn't. */
-export function pressureOn(space: Space, policy: PressurePolicy): string | undefined {
-  const over = (what: keyof Space, { highWaterPercent, lowWaterPercent }: Watermarks): string[] => {
-    const percent = percentOf(space[what]);
-    if (percent < highWaterPercent) return [];
-    return [
-      `${percent.toFixed(1)}% of the ${what} are in use, from ${highWaterPercent}% on room is made down to ${lowWaterPercent}%`,
-    ];
-  };
-  const reasons = [...over("bytes", policy.bytes), ...over("inodes", policy.inodes)];
-  return reasons.length > 0 ? reasons.join(", and ") : undefined;
-}
-
-/** Whether there is room enough again, of both. */
-export function isRelieved(space: Space, { bytes, inodes }: PressurePolicy): boolean {
-  return percentOf(space.bytes) <= bytes.lowWaterPercent && percentOf(space.inodes) <= inodes.lowWaterPercent;
-}
-
-/** In this order: what is held elsewhere or worth nothing first, what nobody uploaded last and only if allowed. */
-export function statesToEvict({ pressure }: Rules): readonly Exclude<JobState, "active">[][] {
-  const worthless = ["uploaded", "handed-over", "failed", "abandoned", "quarantined"] as const;
-  return pressure === undefined || pressure.unuploaded === "keep"
-    ? [[...worthless]]
-    : [[...worthless], ["completed"]];
 }
 
 /** What eviction did and where it left the volume. */
@@ -119,15 +75,7 @@ export async function relieve(
 
 /** By its row alone; what the record and the lock say is asked when it is its turn. */
 function mayGo({ rules }: SweepContext, job: CataloguedJob, pressure: string): boolean {
-  const record = { readable: true, tenantId: job.tenantId, state: job.state } as const;
-  const facts = {
-    jobId: job.jobId,
-    record,
-    catalogue: catalogueFacts(job),
-    leaseHeld: false,
-    pod: undefined,
-  };
-  return decide({ ...facts, pressure }, rules).code.endsWith("-evicted");
+  return decideByRow(job, rules, pressure).code.endsWith("-evicted");
 }
 
 /** What is in use by what is measured, or by what was freed, whichever is less. */

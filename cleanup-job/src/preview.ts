@@ -1,15 +1,15 @@
 import { existsSync } from "node:fs";
 import type { Queryable } from "@video-storage/catalogue/connection";
+import { decideByRow } from "@video-storage/catalogue/decision-by-row";
 import { localJobsInPages } from "@video-storage/catalogue/local-jobs";
 import type { CataloguedJob } from "@video-storage/catalogue/sweeping";
 import { parseCleanupConfig } from "@video-storage/contract/cleanup-config";
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
 import { InvalidDurationError, parseDuration } from "@video-storage/contract/durations";
+import { rulesOf } from "@video-storage/contract/plan";
+import type { Decision } from "@video-storage/contract/plan";
 import type { Retention } from "@video-storage/contract/schemas";
 import { readConfiguration, UsageError } from "./configuration.js";
-import { catalogueFacts } from "./inspection.js";
-import { decide, rulesOf } from "./plan.js";
-import type { Decision } from "./plan.js";
 import type { Reporter } from "./report.js";
 
 const TIMES = ["uploaded", "completed", "failed", "abandoned"] as const;
@@ -87,8 +87,8 @@ export async function preview(
   for await (const page of localJobsInPages(catalogue, volume)) {
     for (const job of page) {
       jobs++;
-      const before = decisionOf(job, rulesNow);
-      const after = decisionOf(job, rulesThen);
+      const before = decideByRow(job, rulesNow);
+      const after = decideByRow(job, rulesThen);
       if (before.action === after.action) continue;
       const kind = after.action === "delete" || after.action === "tier" ? after.action : "keep";
       add(newly[kind], job);
@@ -108,18 +108,6 @@ function reportChange(report: Reporter, job: CataloguedJob, before: Decision, af
     ...{ event: "would-change", job: jobId, tenant: tenantId, volume, state, bytes },
     ...{ from: before.action, to: after.action, code: after.code, reason: after.reason },
   });
-}
-
-function decisionOf(job: CataloguedJob, rules: ReturnType<typeof rulesOf>): Decision {
-  const record = { readable: true, tenantId: job.tenantId, state: job.state } as const;
-  const facts = {
-    jobId: job.jobId,
-    record,
-    catalogue: catalogueFacts(job),
-    leaseHeld: false,
-    pod: undefined,
-  };
-  return decide(facts, rules);
 }
 
 function none(): Change {

@@ -3,9 +3,9 @@ import type { JobId } from "@video-storage/contract/identity";
 import { MAXIMUM_RECORD_BYTES, parseJobRecord } from "@video-storage/contract/job-record";
 import type { JobRecord } from "@video-storage/contract/job-record";
 import { METADATA_FILE } from "@video-storage/contract/layout";
+import type { RecordFacts } from "@video-storage/contract/plan";
 import { childPath, FILE_FLAGS } from "./deletion/handles.js";
 import type { Directory } from "./deletion/handles.js";
-import type { RecordFacts } from "./plan.js";
 
 /** A job's record, or why it can't be relied on. Its writer isn't trusted: no link, no FIFO, no giant. */
 export type RecordRead =

@@ -1,13 +1,14 @@
 import { CatalogueBusyError, CatalogueUnavailableError } from "@video-storage/catalogue/connection";
+import { catalogueFacts, decideByRow } from "@video-storage/catalogue/decision-by-row";
 import { findJobs, markContradiction } from "@video-storage/catalogue/sweeping";
 import type { CataloguedJob } from "@video-storage/catalogue/sweeping";
 import { jobsOnVolumeInPages } from "@video-storage/catalogue/volume-jobs";
 import type { JobId } from "@video-storage/contract/identity";
+import { decide } from "@video-storage/contract/plan";
+import type { Decision, JobFacts } from "@video-storage/contract/plan";
 import type { SweepContext } from "./context.js";
-import { catalogued, catalogueFacts, decideAsking, inspectRecord, misplaced } from "./inspection.js";
+import { catalogued, decideAsking, inspectRecord, misplaced } from "./inspection.js";
 import { JobFilter } from "./job-filter.js";
-import { decide } from "./plan.js";
-import type { Decision, JobFacts } from "./plan.js";
 import { entriesOf, hasEntry } from "./volume.js";
 
 /** A job that the volume or the catalogue has. */
@@ -94,8 +95,7 @@ async function byRow(
   if (job.location !== "local") return seen ? undefined : decide(facts(undefined), rules);
   // It may have been made since the volume was listed.
   if (!seen && !(await hasEntry(root, job.jobId))) return decide(facts(undefined), rules);
-  const agreeing = { readable: true, tenantId: job.tenantId, state: job.state } as const;
-  const decision = decide(facts(agreeing), rules);
+  const decision = decideByRow(job, rules);
   // When nobody has been asked about the pod, the heartbeat is lost: the record may know that the job has ended.
   return decision.action === "keep" && decision.code !== "pod-unknown" ? decision : undefined;
 }

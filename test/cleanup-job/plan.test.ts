@@ -4,8 +4,8 @@ import { newJobId, parseTenantId } from "@video-storage/contract/identity";
 import { JOB_STATES } from "@video-storage/contract/states";
 import type { PressurePolicy } from "@video-storage/contract/cleanup-config";
 import type { JobState } from "@video-storage/contract/states";
-import { decide } from "../../cleanup-job/src/plan.js";
-import type { CatalogueFacts, JobFacts, PodLiveness, Rules } from "../../cleanup-job/src/plan.js";
+import { decide } from "@video-storage/contract/plan";
+import type { CatalogueFacts, JobFacts, PodLiveness, Rules } from "@video-storage/contract/plan";
 
 const RULES: Rules = {
   retention: {

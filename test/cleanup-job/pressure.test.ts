@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PressurePolicy } from "@video-storage/contract/cleanup-config";
-import { isRelieved, pressureOn } from "../../cleanup-job/src/pressure.js";
-import type { Space } from "../../cleanup-job/src/pressure.js";
+import { isRelieved, pressureOn } from "@video-storage/contract/pressure";
+import type { Space } from "@video-storage/contract/pressure";
 import { startWorld } from "./world.js";
 import type { Volume, World } from "./world.js";
 

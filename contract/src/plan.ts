@@ -1,10 +1,10 @@
-import { floorOf, retentionOf } from "@video-storage/contract/cleanup-config";
-import type { CleanupConfig, PressurePolicy } from "@video-storage/contract/cleanup-config";
-import { formatDuration } from "@video-storage/contract/durations";
-import type { JobId, TenantId } from "@video-storage/contract/identity";
-import type { Retention } from "@video-storage/contract/schemas";
-import { reconcile } from "@video-storage/contract/states";
-import type { JobState } from "@video-storage/contract/states";
+import { floorOf, retentionOf } from "./cleanup-config.js";
+import type { CleanupConfig, PressurePolicy } from "./cleanup-config.js";
+import { formatDuration } from "./durations.js";
+import type { JobId, TenantId } from "./identity.js";
+import type { Retention } from "./schemas.js";
+import { reconcile } from "./states.js";
+import type { JobState } from "./states.js";
 
 /** What Kubernetes says about the pod that owns a job; `unknown` when it didn't answer. */
 export type PodLiveness = "alive" | "dead" | "unknown";
