@@ -1,7 +1,7 @@
+import { longestCronGap } from "@video-storage/contract/cron-schedule";
 import { formatDuration } from "@video-storage/contract/durations";
 import { formatSize } from "@video-storage/contract/sizes";
 
-import { longestCronGap } from "../../components/lib/cron-schedule.js";
 import { USERS_OF_AN_ID } from "../../components/lib/security-context.js";
 import { slotsOf, slotsOfPools } from "../../components/lib/slots.js";
 import type { Problem } from "../checks.js";

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 
 import * as k8s from "@pulumi/kubernetes";
+import { longestCronGap } from "@video-storage/contract/cron-schedule";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
@@ -8,7 +9,6 @@ import { buildPriorityQuota, CleanupCronJob } from "../../components/cleanup-cro
 import type { CleanupCronJobArgs } from "../../components/cleanup-cron-job.js";
 import { buildCleanupCronJobs } from "../../components/lib/cleanup-cron-jobs.js";
 import { spreadSchedule } from "../../components/lib/cleanup-schedule.js";
-import { longestCronGap } from "../../components/lib/cron-schedule.js";
 import { slotsOf, slotsOfPools } from "../../components/lib/slots.js";
 import { image } from "../support/local-configuration.js";
 import { declared } from "../support/recorder.js";

@@ -1,7 +1,7 @@
+import { longestCronGap } from "@video-storage/contract/cron-schedule";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { longestCronGap } from "../../components/lib/cron-schedule.js";
 import { ConfigError, parseConfig } from "../../infra/config.js";
 import { stackConfiguration } from "../../infra/stack-files.js";
 import type { ConfigValues } from "../../infra/stack-files.js";
