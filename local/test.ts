@@ -1,6 +1,7 @@
 // `npm test`: everything that must hold before a change is in, the fast things first. Ends with one line,
 // `N passed, N failed`, and exits with 0 only if none failed. With `--thorough` the randomised tests play all of their
-// rounds (test/support/rounds.ts); otherwise words are the projects to run, and without any all run.
+// rounds (test/support/rounds.ts); otherwise words are the parts to run (`checks` are types, lint and
+// format), and without any all run.
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -25,23 +26,25 @@ const PROJECTS = ["fast", "object-storage", "local", "local-shared"] as const;
 const words = process.argv.slice(2);
 const wanted = words.filter((word) => word !== "--thorough");
 if (words.includes("--thorough")) process.env["TEST_THOROUGH"] = "1";
-const unknown = wanted.filter((word) => !(PROJECTS as readonly string[]).includes(word));
+const parts: readonly string[] = ["checks", ...PROJECTS];
+const unknown = wanted.filter((word) => !parts.includes(word));
+const runs = (part: string): boolean => wanted.length === 0 || wanted.includes(part);
 if (unknown.length > 0) {
   console.error(
-    `usage: npm test [-- [--thorough] [${PROJECTS.join("] [")}]]; there is no ${unknown.join(", ")}`,
+    `usage: npm test [-- [--thorough] [${parts.join("] [")}]]; there is no ${unknown.join(", ")}`,
   );
   process.exit(2);
 }
 const reports = await mkdtemp(join(tmpdir(), "video-storage-test-"));
 const results: Counts[] = [];
 try {
-  for (const [program, ...args] of wanted.length > 0 ? [] : CHECKS) {
+  for (const [program, ...args] of runs("checks") ? CHECKS : []) {
     console.log(`\n── ${program} ${args.join(" ")}`);
     const failed = (await run(program!, args)) === 0 ? 0 : 1;
     results.push({ passed: 1 - failed, failed, skipped: 0 });
   }
   for (const project of PROJECTS) {
-    if (wanted.length > 0 && !wanted.includes(project)) continue;
+    if (!runs(project)) continue;
     console.log(`\n── tests: ${project}`);
     const report = join(reports, `${project}.json`);
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
