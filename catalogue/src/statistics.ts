@@ -20,7 +20,7 @@ export interface JobTotal {
 /** How many jobs there are of each tenant, location and state, and their bytes. */
 export async function jobTotals(catalogue: Queryable): Promise<JobTotal[]> {
   return catalogue.query<JobTotal & Row>(
-    `SELECT tenant_id AS "tenantId", location, state, sum(jobs)::bigint AS jobs, sum(bytes)::bigint AS bytes
+    `SELECT tenant_id AS "tenantId", location, state, sum(jobs)::bigint AS jobs, sum(bytes)::float8 AS bytes
      FROM storage.job_totals GROUP BY tenant_id, location, state HAVING sum(jobs) <> 0
      ORDER BY tenant_id COLLATE "C", location, state`,
   );
@@ -81,7 +81,7 @@ export async function eligibleJobs(
   return catalogue.query<EligibleJobs & Row>(
     `SELECT l.tenant_id AS "tenantId", l.state, e.jobs, e.bytes
      FROM unnest($1::text[], $2::text[], $3::float8[]) AS l (tenant_id, state, seconds),
-       LATERAL (SELECT count(*) AS jobs, coalesce(sum(bytes), 0)::bigint AS bytes FROM storage.jobs j
+       LATERAL (SELECT count(*) AS jobs, coalesce(sum(bytes), 0)::float8 AS bytes FROM storage.jobs j
          WHERE j.tenant_id = l.tenant_id AND j.location = 'local' AND j.state = l.state AND j.deleted_at IS NULL
            AND j.state_changed_at <= now() - make_interval(secs => l.seconds)) e
      WHERE e.jobs > 0 ORDER BY l.tenant_id COLLATE "C", l.state`,
@@ -130,5 +130,50 @@ export async function lastSweeps(catalogue: Queryable): Promise<LastSweep[]> {
        LEFT JOIN LATERAL (SELECT finished_at FROM storage.sweeps s
          WHERE s.volume = v.volume AND result = 'ok' ORDER BY started_at DESC LIMIT 1) o ON true
      WHERE v.volume IS NOT NULL ORDER BY v.volume COLLATE "C"`,
+  );
+}
+
+export interface SweepTotal {
+  /** How the sweeps ended: "ok" or "partial". */
+  readonly result: string;
+  /** All of these since the beginning; they never fall. */
+  readonly sweeps: number;
+  readonly deleted: number;
+  readonly tiered: number;
+  /** Times that a job couldn't be dealt with. */
+  readonly failed: number;
+  readonly freedBytes: number;
+}
+
+/** What all sweeps came to that were finished; a killed one's work is in none of them. */
+export async function sweepTotals(catalogue: Queryable): Promise<SweepTotal[]> {
+  return catalogue.query<SweepTotal & Row>(
+    `SELECT result, sweeps, deleted, tiered, failed, freed_bytes::float8 AS "freedBytes"
+     FROM storage.sweep_totals ORDER BY result`,
+  );
+}
+
+/** How many of these volumes have an active job. */
+export async function volumesInUse(catalogue: Queryable, volumes: readonly string[]): Promise<number> {
+  const [row] = await catalogue.query<{ volumes: number }>(
+    `SELECT count(*) AS volumes FROM unnest($1::text[]) AS v (name)
+     WHERE EXISTS (SELECT FROM storage.jobs j
+       WHERE j.volume = v.name AND j.state = 'active' AND j.location = 'local' AND j.deleted_at IS NULL)`,
+    [volumes],
+  );
+  return row!.volumes;
+}
+
+export interface BucketUpkeep {
+  readonly bucket: string;
+  /** When it was last looked through with nothing failed, in seconds of Unix time by the database's clock. */
+  readonly lastSuccessSeconds: number;
+}
+
+/** The buckets that were ever looked through. */
+export async function bucketUpkeep(catalogue: Queryable): Promise<BucketUpkeep[]> {
+  return catalogue.query<BucketUpkeep & Row>(
+    `SELECT bucket, extract(epoch FROM last_success_at)::float8 AS "lastSuccessSeconds"
+     FROM storage.janitor_runs WHERE last_success_at IS NOT NULL ORDER BY bucket COLLATE "C"`,
   );
 }

@@ -6,12 +6,17 @@ import { heartbeat, markUploaded } from "@video-storage/catalogue/jobs";
 import { migrate } from "@video-storage/catalogue/migrate";
 import {
   auditLag,
+  bucketUpkeep,
   eligibleJobs,
   jobTotals,
   lastSweeps,
   oldestJobs,
+  sweepTotals,
+  volumesInUse,
 } from "@video-storage/catalogue/statistics";
 import { findJob, openIntents } from "@video-storage/catalogue/sweeping";
+import { usageByTenant } from "@video-storage/catalogue/tenant-usage";
+import type { TenantUsage } from "@video-storage/catalogue/tenant-usage";
 import {
   dueJobsInPages,
   jobsInObjectStorageInPages,
@@ -31,6 +36,7 @@ const VOLUMES = 200;
 const TENANTS = 40;
 const HOUR = 3600;
 const VOLUME = "volume-7";
+const VOLUME_NAMES = Array.from({ length: VOLUMES }, (_, n) => `volume-${n}`);
 
 let postgres: TestPostgres;
 let catalogue: TestCatalogue;
@@ -222,6 +228,23 @@ describe("the sweep of one volume", () => {
     expect(plan.blocks).toBeLessThan(50);
   });
 
+  it("sums up what each tenant has there from its own rows", async () => {
+    let usage: TenantUsage[] = [];
+    const plan = await explained("cleanup", async (c) => {
+      usage = await usageByTenant(c, VOLUME);
+    });
+    const [row] = await catalogue.admin(
+      `SELECT count(*)::int AS jobs, sum(bytes)::float8 AS bytes FROM storage.jobs
+       WHERE volume = $1 AND deleted_at IS NULL AND location = 'local'`,
+      [VOLUME],
+    );
+    const sum = (of: (one: TenantUsage) => number): number => usage.reduce((all, one) => all + of(one), 0);
+    expect({ jobs: sum((one) => one.jobs), bytes: sum((one) => one.bytes) }).toEqual(row);
+    expect(usage).toHaveLength(TENANTS);
+    expect(plan.sequential).toEqual([]);
+    expect(plan.discarded).toBeLessThanOrEqual((JOBS / VOLUMES) * 0.7);
+  });
+
   it("leaves volumes and finds what is in object storage, oldest first", async () => {
     const plan = await explained("cleanup", (c) =>
       counted(jobsInObjectStorageInPages(c, { minimumSecondsInState: 1000 * HOUR }), 1000),
@@ -281,6 +304,9 @@ describe("the monitoring", () => {
     ["what is due when no sweep has run for months", (c) => eligibleJobs(c, () => NOTHING_KEPT)],
     ["open intents", auditLag],
     ["sweeps", lastSweeps],
+    ["what sweeps came to", sweepTotals],
+    ["buckets", bucketUpkeep],
+    ["volumes in use", (c) => volumesInUse(c, VOLUME_NAMES)],
   ];
 
   it.each(figures)("has %s without reading a table", async (_what, ask) => {
@@ -313,6 +339,11 @@ describe("the monitoring", () => {
     }).toEqual(row);
     expect(await auditLag(catalogue.as("monitor"))).toHaveLength(VOLUMES - 1);
     expect(await lastSweeps(catalogue.as("monitor"))).toHaveLength(VOLUMES);
+    expect(await sweepTotals(catalogue.as("monitor"))).toMatchObject([
+      { result: "ok", sweeps: 85_715 },
+      { result: "partial", sweeps: 14_285 },
+    ]);
+    expect(await volumesInUse(catalogue.as("monitor"), [...VOLUME_NAMES, "volume-of-nobody"])).toBe(VOLUMES);
     await markUploaded(catalogue.as("uploader"), await jobNumber(14));
     await heartbeat(catalogue.as("cleanup"), await jobNumber(19));
     const after = await jobTotals(catalogue.as("monitor"));
