@@ -126,6 +126,21 @@ const janitorSchema = z.strictObject({
   doubtAbovePercent: percent.default(20),
 });
 
+const metricsSchema = z.strictObject({
+  /** Where each sweep leaves how it went: the base URL of a Pushgateway. */
+  pushgateway: z.url({ protocol: /^https?$/ }).refine((url) => !hasCredentials(url), {
+    error: "must have no user or password in it: these settings are no secret",
+  }),
+  /** The label by which several stacks in one Prometheus are told apart. */
+  environment: z.string().min(1).max(253),
+});
+export type SweepMetricsSettings = z.infer<typeof metricsSchema>;
+
+function hasCredentials(url: string): boolean {
+  const { username, password } = new URL(url);
+  return username !== "" || password !== "";
+}
+
 // Strict: a misspelt setting must not quietly mean a default when the program deletes things.
 /** For the JSON Schema; programs use {@link parseCleanupConfig}. */
 export const cleanupConfigSchema = z.strictObject({
@@ -142,6 +157,8 @@ export const cleanupConfigSchema = z.strictObject({
   janitor: janitorSchema.prefault({}),
   /** Whether a job is abandoned only when Kubernetes says that its pod is gone. */
   checkPods: z.boolean(),
+  /** Null or nothing: sweeps push no metrics. */
+  metrics: metricsSchema.nullable().exactOptional(),
 });
 
 export type CleanupConfig = z.infer<typeof cleanupConfigSchema>;

@@ -88,7 +88,7 @@ export const METRICS = {
     "sweep",
     "gauge",
     "sweep_jobs",
-    "Jobs that the last sweep dealt with, by what it did: deleted, tiered, evicted, abandoned, kept, reported, failed.",
+    "Jobs that the last sweep dealt with, by what it did; those evicted are among the deleted and tiered, those reported among the kept.",
     ["volume", "node", "action"],
   ),
   sweepFreedBytes: metric("sweep", "gauge", "sweep_freed_bytes", "Bytes that the last sweep freed.", [
