@@ -1,31 +1,9 @@
 import { describe, expect, it } from "vitest";
 
 import { projectFile, tableRows } from "./markdown.js";
-import { testTitles } from "./test-titles.js";
-
-interface NamedTest {
-  readonly file: string;
-  readonly title: string;
-}
-
-/** The tests that a cell names: a file in backticks, then titles in quotation marks, then perhaps another file. */
-function namedTests(cell: string): NamedTest[] {
-  let file = "";
-  return [...cell.matchAll(/`(test\/[^`]+)`|“([^”]+)”/g)].flatMap(([, path, title]) => {
-    if (path !== undefined) file = path;
-    return title === undefined ? [] : [{ file, title }];
-  });
-}
+import { isDeclared, namedTests } from "./named-tests.js";
 
 const threats = tableRows(projectFile("docs/threat-model.md")).filter((cells) => cells.length === 4);
-const titlesOf = new Map<string, Set<string>>();
-
-function isDeclared({ file, title }: NamedTest): boolean {
-  const titles = titlesOf.get(file) ?? testTitles(file);
-  titlesOf.set(file, titles);
-  return titles.has(title);
-}
-
 describe("docs/threat-model.md", () => {
   it("names for each threat a test that there is, by its file and its title", () => {
     expect(threats.length).toBeGreaterThan(40);
