@@ -1,4 +1,6 @@
 import { catalogueFacts } from "@video-storage/catalogue/decision-by-row";
+import { relieve } from "@video-storage/catalogue/relief";
+import type { Relief } from "@video-storage/catalogue/relief";
 import { beginSweep, finishSweep, openIntents } from "@video-storage/catalogue/sweeping";
 import type { SweepResult } from "@video-storage/catalogue/sweeping";
 import type { JobId } from "@video-storage/contract/identity";
@@ -13,9 +15,8 @@ import type { Directory } from "./deletion/handles.js";
 import { openTrash } from "./deletion/trash.js";
 import { execute, guarded } from "./execution.js";
 import type { Effect } from "./execution.js";
-import { relieve, spaceOf } from "./pressure.js";
-import type { Relief } from "./pressure.js";
 import { recover } from "./recovery.js";
+import { spaceOf } from "./space.js";
 import { look, survey } from "./survey.js";
 import type { Decided, Surveyed } from "./survey.js";
 import { hasEntry } from "./volume.js";
@@ -58,6 +59,7 @@ export async function sweep(context: SweepContext): Promise<SweepSummary> {
     for (const effect of recovered.values()) counts.effect(effect);
     await carryOut(context, trash, watched(context, survey(context)), recovered, counts);
     const relief = await relieve(context, {
+      measure: () => spaceOf(root),
       async evict({ jobId }, pressure) {
         const effect = await guarded(context, jobId, () => execute({ ...context, pressure }, trash, jobId));
         counts.effect(effect);

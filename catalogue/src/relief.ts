@@ -1,22 +1,20 @@
-import { statfs } from "node:fs/promises";
-import { decideByRow } from "@video-storage/catalogue/decision-by-row";
-import type { CataloguedJob } from "@video-storage/catalogue/sweeping";
-import { finishedBytesByTenant } from "@video-storage/catalogue/tenant-usage";
-import { leastRecentlyUsedInPages } from "@video-storage/catalogue/volume-jobs";
 import { floorOf } from "@video-storage/contract/cleanup-config";
+import type { Rules } from "@video-storage/contract/plan";
 import { isRelieved, pressureOn, statesToEvict } from "@video-storage/contract/pressure";
 import type { Measured, Space } from "@video-storage/contract/pressure";
-import type { SweepContext } from "./context.js";
-import type { Directory } from "./deletion/handles.js";
-import type { Effect } from "./execution.js";
+import type { Queryable } from "./connection.js";
+import { decideByRow } from "./decision-by-row.js";
+import type { CataloguedJob } from "./job-columns.js";
+import { finishedBytesByTenant } from "./tenant-usage.js";
+import { leastRecentlyUsedInPages } from "./volume-jobs.js";
 
-export async function spaceOf(root: Directory): Promise<Space> {
-  const { blocks, bfree, bavail, bsize, files, ffree } = await statfs(`/proc/self/fd/${root.fd}`);
-  const used = blocks - bfree;
-  return {
-    bytes: { used: used * bsize, capacity: (used + bavail) * bsize },
-    inodes: { used: files - ffree, capacity: files },
-  };
+/** A volume on which room may have to be made. */
+export interface VolumeInNeed {
+  readonly volume: string;
+  readonly catalogue: Queryable;
+  readonly rules: Rules;
+  /** No further job is taken. */
+  readonly stop: AbortSignal;
 }
 
 /** What eviction did and where it left the volume. */
@@ -28,10 +26,12 @@ export interface Relief {
 }
 
 export interface ReliefSteps {
-  /** Does what is decided about one job under that pressure. */
-  readonly evict: (job: CataloguedJob, pressure: string) => Promise<Effect>;
-  /** Default: {@link spaceOf}. */
-  readonly measure?: () => Promise<Space>;
+  /** Does what is decided about one job under that pressure, and says what that freed. */
+  readonly evict: (
+    job: CataloguedJob,
+    pressure: string,
+  ) => Promise<{ readonly done: string; readonly bytes: number; readonly files: number }>;
+  readonly measure: () => Promise<Space>;
 }
 
 /**
@@ -40,10 +40,9 @@ export interface ReliefSteps {
  * free in the background are believed to have freed what was deleted.
  */
 export async function relieve(
-  context: SweepContext,
-  { evict, measure = () => spaceOf(context.root) }: ReliefSteps,
+  { volume, catalogue, rules, stop }: VolumeInNeed,
+  { evict, measure }: ReliefSteps,
 ): Promise<Relief> {
-  const { rules, catalogue, volume, stop } = context;
   const policy = rules.pressure;
   const start = await measure();
   const pressure = policy && pressureOn(start, policy);
@@ -56,7 +55,7 @@ export async function relieve(
     for await (const page of leastRecentlyUsedInPages(catalogue, volume, states)) {
       for (const job of page) {
         if (stop.aborted) return done(false);
-        if (!mayGo(context, job, pressure)) continue;
+        if (!mayGo(job, rules, pressure)) continue;
         const bytes = job.bytes ?? job.expectedBytes ?? 0;
         const remaining = (left.get(job.tenantId) ?? 0) - bytes;
         if (remaining < floorOf(policy, job.tenantId).bytes) continue;
@@ -74,7 +73,7 @@ export async function relieve(
 }
 
 /** By its row alone; what the record and the lock say is asked when it is its turn. */
-function mayGo({ rules }: SweepContext, job: CataloguedJob, pressure: string): boolean {
+function mayGo(job: CataloguedJob, rules: Rules, pressure: string): boolean {
   return decideByRow(job, rules, pressure).code.endsWith("-evicted");
 }
 
