@@ -19,6 +19,7 @@ const PACKAGES = [
   "busybox-static",
   "prometheus",
   "prometheus-node-exporter",
+  "prometheus-pushgateway",
   "cryptsetup-bin",
   "fdisk",
   "xfsprogs",
