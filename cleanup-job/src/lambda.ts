@@ -14,6 +14,7 @@ import type { JanitorSummary } from "./janitor.js";
 import { jsonReporter } from "./report.js";
 import type { Reporter } from "./report.js";
 import { withBreaker } from "./store-breaker.js";
+import { toldToMonitoring } from "./sweep-metrics.js";
 import { sweep } from "./sweep.js";
 import type { SweepSummary } from "./sweep.js";
 
@@ -71,6 +72,7 @@ export async function handler(_event: unknown, lambda: LambdaContext): Promise<L
       catalogue,
       report,
       actor: `${lambda.functionName} ${lambda.awsRequestId}`,
+      functionName: lambda.functionName,
       ...deadline,
     });
   } catch (error) {
@@ -89,6 +91,7 @@ interface Invocation {
   readonly catalogue: Catalogue;
   readonly report: Reporter;
   readonly actor: string;
+  readonly functionName: string;
   readonly stop: AbortSignal;
   readonly stopNow: AbortSignal;
 }
@@ -98,8 +101,11 @@ async function sweepAll(invocation: Invocation): Promise<LambdaResult> {
   const { objectStorage, tiering } = config;
   const connected =
     objectStorage && connectObjectStorage(objectStorage, undefined, { concurrency: tiering.concurrency });
-  const away = (reason: string): void =>
+  let isAway = false;
+  const away = (reason: string): void => {
+    isAway = true;
     report({ event: "attention", level: "error", code: "object-storage-away", reason });
+  };
   const store = connected ? withBreaker(connected, away) : undefined;
   const summaries: Record<string, SweepSummary> = {};
   let failed = 0;
@@ -112,7 +118,13 @@ async function sweepAll(invocation: Invocation): Promise<LambdaResult> {
           const rules = rulesOf(config);
           const { trashSeconds } = config.retention;
           const context = { ...invocation, volume: name, root, rules, trashSeconds, tiering, store };
-          summaries[name] = await sweep({ ...context, pods: undefined });
+          const told = { node: invocation.functionName, objectStorageAway: () => isAway, bucket: undefined };
+          summaries[name] = await toldToMonitoring(
+            sweep,
+            { ...context, pods: undefined },
+            config.metrics,
+            told,
+          );
           failed += summaries[name].failed;
         } finally {
           await root.close();

@@ -18,6 +18,7 @@ import {
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
 } from "@video-storage/contract/stack-contract";
 import { CAPABILITIES_FILE, objectStorageDuties } from "@video-storage/contract/object-storage-capabilities";
+import type { ObjectStorageCapabilities } from "@video-storage/contract/object-storage-capabilities";
 import type { ObjectStorage, ObjectStorageCredentials } from "@video-storage/worker/object-storage";
 import { addAuditCommands } from "./audit-commands.js";
 import type { Bucket } from "./bucket.js";
@@ -37,6 +38,7 @@ import { reporterFor } from "./report.js";
 import type { Reporter } from "./report.js";
 import { stopOnSignals } from "./signals.js";
 import { withBreaker } from "./store-breaker.js";
+import { toldToMonitoring } from "./sweep-metrics.js";
 import { dryRun, sweep } from "./sweep.js";
 
 interface CommonOptions {
@@ -124,7 +126,14 @@ ofVolume(program.command("sweep"))
   .option("--dry-run", "say what would be done and do nothing", false)
   .action(async (options: VolumeOptions & { dryRun: boolean }) => {
     await withContext(options, async (context, config) => {
-      const summary = await (options.dryRun ? dryRun : sweep)(context).catch(reportUnavailable(context));
+      const sweeping = options.dryRun
+        ? dryRun(context)
+        : toldToMonitoring(sweep, context, config.metrics, {
+            node: process.env["NODE_NAME"] ?? hostname(),
+            objectStorageAway: context.objectStorageAway,
+            bucket: bucketReport(config, options),
+          });
+      const summary = await sweeping.catch(reportUnavailable(context));
       let failed = summary.failed;
       const due = config.objectStorage !== null && config.janitor.periodSeconds > 0;
       if (due && !options.dryRun && !context.stop.aborted) {
@@ -217,16 +226,23 @@ async function withCatalogue(
   }
 }
 
+interface VolumeContext extends SweepContext {
+  readonly objectStorageAway: () => boolean;
+}
+
 async function withContext(
   options: VolumeOptions,
-  work: (context: SweepContext, config: CleanupConfig) => Promise<void>,
+  work: (context: VolumeContext, config: CleanupConfig) => Promise<void>,
 ): Promise<void> {
   const signals = stopOnSignals();
   const report = reporterFor(process.stdout, options.json);
   await withCatalogue(options, async (catalogue, config) => {
     const root = await rootOf(options.root);
-    const away = (reason: string): void =>
+    let isAway = false;
+    const away = (reason: string): void => {
+      isAway = true;
       report({ event: "attention", level: "error", code: "object-storage-away", reason });
+    };
     const connected = storeOf(config, options);
     const store = connected && withBreaker(connected, away);
     const watched = watchedBy(process.stderr, report, options.json);
@@ -239,6 +255,7 @@ async function withContext(
       actor: actorOf(),
       report: watched.report,
       progress: watched.progress,
+      objectStorageAway: () => isAway,
     };
     try {
       await work(context, config);
@@ -271,6 +288,14 @@ async function tidy(
     return openBucket(settings, credentials);
   };
   return janitor({ ...base, bucketName: settings.bucket, open, config, duties }, how);
+}
+
+/** What the probe found, for the monitoring; undefined where there is no bucket or nothing was found out yet. */
+function bucketReport(
+  { objectStorage }: CleanupConfig,
+  { capabilities }: BucketOptions,
+): ObjectStorageCapabilities | undefined {
+  return objectStorage ? (readCapabilities(capabilities) ?? undefined) : undefined;
 }
 
 /** What the summary of a sweep would be, for whoever counts: the catalogue was away and the sweep ended there. */

@@ -43,18 +43,17 @@ const SHOWN_PER_CODE = 100;
  * Sweeps one volume once. Two never do so at the same time: the second one is skipped.
  *
  * Throws CatalogueUnavailableError when the catalogue can't be reached: then nothing is deleted from that
- * moment on. A job that fails is reported, and the others go on.
+ * moment on. A job that fails is reported, and the others go on. What was done until then is in `counts`.
  */
-export async function sweep(context: SweepContext): Promise<SweepSummary> {
+export async function sweep(context: SweepContext, counts = new Counts()): Promise<SweepSummary> {
   const { root, volume, catalogue, actor, report } = context;
   const trash = await openTrash(root);
   try {
     if (!tryLockExclusive(trash.fd)) {
       report({ event: "skipped", level: "warning", reason: "another sweep of this volume is running" });
-      return summaryOf(new Counts(), await spaceOf(root), "skipped");
+      return summaryOf(counts, await spaceOf(root), "skipped");
     }
     const id = await beginSweep(catalogue, volume, actor);
-    const counts = new Counts();
     const recovered = await recover(context, trash);
     for (const effect of recovered.values()) counts.effect(effect);
     await carryOut(context, trash, watched(context, survey(context)), recovered, counts);
@@ -215,7 +214,8 @@ export async function leaseHeld({ root }: Pick<SweepContext, "root">, jobId: Job
   }
 }
 
-class Counts {
+/** What a sweep has done so far. */
+export class Counts {
   deleted = 0;
   tiered = 0;
   abandoned = 0;

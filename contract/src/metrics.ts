@@ -57,6 +57,10 @@ function metric(
  */
 export const PUSH_JOB = "video-storage-cleanup";
 
+/** Where programs of ours answer scrapes, unless they are told otherwise. */
+export const EXPORTER_PORT = 9400;
+export const WORKER_METRICS_PORT = 9401;
+
 export const METRICS = {
   // Of the last sweep of each volume.
   sweepLastCompletion: metric(

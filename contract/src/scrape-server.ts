@@ -18,6 +18,8 @@ export interface ScrapeServerOptions {
 export interface ScrapeServer {
   readonly host: string;
   readonly port: number;
+  /** Lets the process end while it still listens. */
+  unref(): void;
   close(): Promise<void>;
 }
 
@@ -29,7 +31,7 @@ const MAXIMUM_HEADER_BYTES = 8_192;
 
 /**
  * Answers `GET /metrics`, and `GET /healthz` with 200 as long as the process lives; nothing else, and it changes
- * nothing. It doesn't keep the process alive. Rejects when the port can't be had.
+ * nothing. Rejects when the port can't be had.
  */
 export async function serveScrapes(options: ScrapeServerOptions): Promise<ScrapeServer> {
   const server = createServer({
@@ -69,11 +71,11 @@ export async function serveScrapes(options: ScrapeServerOptions): Promise<Scrape
     );
   });
   await listening(server, options);
-  server.unref();
   const { address, port } = server.address() as AddressInfo;
   return {
     host: address,
     port,
+    unref: () => void server.unref(),
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
