@@ -1,0 +1,23 @@
+import { Command, CommanderError } from "commander";
+import { UsageError } from "./documents.js";
+import { addExporterCommand } from "./exporter/command.js";
+
+const EXIT_CODES = { ok: 0, failed: 1, usage: 2 } as const;
+
+const program = new Command("monitor")
+  .description("What the video storage does, for Prometheus and for people. It reads only.")
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true });
+
+addExporterCommand(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+  } else {
+    process.stderr.write(`monitor: ${(error as Error).message}\n`);
+    process.exitCode = error instanceof UsageError ? EXIT_CODES.usage : EXIT_CODES.failed;
+  }
+}
