@@ -50,7 +50,9 @@ export type { MinioBacking, MinioCertificate } from "./lib/minio-bucket.js";
 /** Any other endpoint that speaks S3, whose bucket, users and Secrets are made there. */
 export interface S3Backing {
   readonly kind: "s3";
+  /** URL, `https://` on every stack but a local one. */
   readonly endpoint: string;
+  /** Whether the bucket is named in the path and not in the host, as Ceph and MinIO want it. */
   readonly forcePathStyle: boolean;
   /** Whether `ca.crt` in each role's Secret has the authorities behind the endpoint's certificate; else public ones. */
   readonly authoritiesInSecrets: boolean;
@@ -59,14 +61,19 @@ export interface S3Backing {
 }
 
 export interface ArtifactBucketArgs {
+  /** Name of the stack, in the labels of everything. */
   readonly environment: string;
   /** Namespace of the workers, who get their credentials there. */
   readonly namespace: string;
   /** Namespace of the server where it is in the cluster, and of the probe. */
   readonly systemNamespace: string;
+  /** Each gets a role, and with it an identity, that reaches its own prefix only. */
   readonly tenants: readonly TenantId[];
+  /** Name of the bucket: 3 to 63 lower-case letters, digits and hyphens. */
   readonly bucket: string;
+  /** Of the bucket; any where the endpoint has none. */
   readonly region: string;
+  /** Who makes the bucket, and how its clients prove who they are. */
   readonly backing: MinioBacking | AwsBacking | S3Backing;
   /** Image with the command `object-storage-probe`, by digest. */
   readonly probeImage: string;
@@ -89,6 +96,7 @@ export class ArtifactBucket extends pulumi.ComponentResource {
   readonly settings: ObjectStorageSettings;
   /** Null for AWS itself. */
   readonly endpoint: pulumi.Output<string | null>;
+  /** Its name. */
   readonly bucket: pulumi.Output<string>;
   /** What the probe found; null where the program runs without an engine. */
   readonly capabilities: pulumi.Output<ObjectStorageCapabilities | null>;
@@ -240,6 +248,7 @@ export function objectStorageSettings(
 export interface ObjectStorageIdentity {
   /** `worker-acme`, `uploader`, `cleanup`, `probe`. */
   readonly role: string;
+  /** What its pods have to run under. */
   readonly serviceAccount: ServiceAccountName;
   /** The Secret with its access key; null where the ServiceAccount is its identity. */
   readonly secret: string | null;

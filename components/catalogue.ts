@@ -12,11 +12,13 @@ import type { Role } from "./lib/labels.js";
 import { buildMigrationsJob, LOGIN_PASSWORDS_DIRECTORY } from "./lib/migrations-job.js";
 
 export interface CatalogueArgs {
+  /** Name of the stack, in the labels of everything. */
   readonly environment: string;
   /** Namespace of the workers, who get their credentials there. */
   readonly namespace: string;
   /** Namespace in which the migrations run. */
   readonly systemNamespace: string;
+  /** Each gets a login `worker_TENANT` and a Secret with it. */
   readonly tenants: readonly TenantId[];
   /** Image with the command `catalogue migrate`, by digest. */
   readonly migrationsImage: string;

@@ -18,23 +18,29 @@ import { cleanupLambdaPolicy, serviceTrust } from "./lib/cleanup-lambda-policies
 export const LAMBDA_MOUNT = "/mnt/video-jobs";
 
 export interface CleanupLambdaArgs {
+  /** Name of the stack, in the name of the function and in all tags. */
   readonly environment: string;
+  /** In which everything is made. */
   readonly region: string;
+  /** The account that everything is made in. */
   readonly accountId: string;
   /** The directory that `cleanup-job/build-lambda.mjs` leaves. */
   readonly code: pulumi.asset.Archive;
   /** The layer of AWS's Parameters and Secrets extension for the region and architecture. */
   readonly secretsLayerArn: string;
+  /** Of the code and of the layer. */
   readonly architecture: "arm64" | "x86_64";
   /** `checkPods` false; `objectStorage.credentials` ambient, or no object storage. */
   readonly config: CleanupConfig;
   /** The volumes by their names in the catalogue, each a directory below the access point's root. */
   readonly volumes: readonly { readonly name: string; readonly directory: string }[];
+  /** The EFS file system with the volumes. */
   readonly fileSystemArn: string;
   /** Its user owns the volumes: the sweep deletes as their owner, and needs no privilege. */
   readonly accessPointArn: string;
   /** Private, with a way to the catalogue, Secrets Manager and S3. */
   readonly subnetIds: readonly string[];
+  /** They let the function reach the mount targets and the catalogue. */
   readonly securityGroupIds: readonly string[];
   /** JSON with username and password. */
   readonly catalogueSecretArn: string;
@@ -44,6 +50,7 @@ export interface CleanupLambdaArgs {
   readonly schedule: string;
   /** Of the schedule in seconds: twice without a success is an alarm. */
   readonly periodSeconds: number;
+  /** How long CloudWatch keeps the log. */
   readonly logRetentionDays: 1 | 3 | 5 | 7 | 14 | 30 | 60 | 90 | 180 | 365 | 400 | 731;
   /** Encrypts log and queue; null for AWS's own keys. */
   readonly kmsKeyArn: string | null;
@@ -60,7 +67,9 @@ const DEAD_LETTER_SECONDS = 14 * 86_400;
  * at a time, with a role of its own, a queue for what failed, and alarms.
  */
 export class CleanupLambda extends pulumi.ComponentResource {
+  /** Name of the function, to invoke it by hand. */
   readonly functionName: pulumi.Output<string>;
+  /** Name of the role that it runs as. */
   readonly roleName: pulumi.Output<string>;
 
   constructor(name: string, args: CleanupLambdaArgs, opts: pulumi.ComponentResourceOptions = {}) {

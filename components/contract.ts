@@ -11,6 +11,7 @@ import { labels } from "./lib/labels.js";
 import { CONTRACT_CONFIG_MAP } from "./lib/mounts.js";
 
 export interface ContractArgs {
+  /** What workers are told; read it with `parseStackContract`, which refuses what they would. */
   readonly contract: StackContract;
   /** PEM of the authorities at the contract's catalogue.caFile; null where it has none. */
   readonly catalogueCa?: string | null;
@@ -21,6 +22,7 @@ export interface ContractArgs {
  * It should depend on all that it speaks of, so that whoever finds it finds that too.
  */
 export class Contract extends pulumi.ComponentResource {
+  /** Name of the ConfigMap: `video-storage-contract`. */
   readonly configMap: pulumi.Output<string>;
 
   constructor(name: string, args: ContractArgs, opts: pulumi.ComponentResourceOptions = {}) {

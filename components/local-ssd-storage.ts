@@ -16,6 +16,7 @@ export interface LocalVolume {
   readonly node: string;
   /** Mount point on the node; its last component is the slot's name in the node agent's settings. */
   readonly path: string;
+  /** Size of the filesystem: what a claim is told, and what alerts go by. It limits nothing itself. */
   readonly bytes: bigint;
   /** The one claim that may bind it; null where any claim of the class may. */
   readonly claim: { readonly namespace: string; readonly name: string } | null;
@@ -40,7 +41,9 @@ export type LocalSsdStorageArgs = StorageClassArgs &
  * A `local` volume's size is hard only because the filesystem under it is of that size: see NodePreparation.
  */
 export class LocalSsdStorage extends pulumi.ComponentResource {
+  /** Name of the StorageClass, once it is there. */
   readonly className: pulumi.Output<string>;
+  /** The class itself, for `dependsOn` of what uses it. */
   readonly storageClass: k8s.storage.v1.StorageClass;
   /** The declared volumes by their names. */
   readonly volumes: ReadonlyMap<string, k8s.core.v1.PersistentVolume>;

@@ -13,10 +13,13 @@ import type { Slot } from "./lib/slots.js";
 import { buildStorageQuota } from "./lib/storage-quota.js";
 
 export interface WorkerScratchArgs {
+  /** Name of the stack, in the labels of everything. */
   readonly environment: string;
   /** Namespace of the workers. */
   readonly namespace: string;
+  /** Name of the class, which waits for the first consumer. */
   readonly storageClass: string;
+  /** Of declared nodes (`slotsOf`) or of pools (`slotsOfPools`). */
   readonly slots: readonly Slot[];
   /** Size of every slot. */
   readonly slotBytes: bigint;

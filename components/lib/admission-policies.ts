@@ -12,6 +12,7 @@ const LIMITS = JSON.parse(
 export const CLAIM_QUOTA_LABEL = { "video-storage/limits": "claims" } as const;
 
 export interface AdmissionPoliciesArgs {
+  /** Name of the stack, in the labels of everything. */
   readonly environment: string;
   /** Begins the policies' names, which are cluster-wide. */
   readonly prefix: string;

@@ -16,7 +16,9 @@ export type AwsIdentity =
 
 /** A ServiceAccount of the cluster. */
 export interface ServiceAccountName {
+  /** Its namespace. */
   readonly namespace: string;
+  /** Its name. */
   readonly name: string;
 }
 

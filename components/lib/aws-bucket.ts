@@ -28,6 +28,7 @@ export interface AwsBacking {
   readonly accountId: string;
   /** A key that is there already, whose policy lets the account's IAM decide; null for one of the stack's own. */
   readonly kmsKeyArn: string | null;
+  /** How pods prove which role is theirs. */
   readonly identity: AwsIdentity;
   /** Bucket in which S3 logs every request; another one, encrypted by SSE-S3. Null for none. */
   readonly accessLogBucket: string | null;

@@ -19,14 +19,17 @@ import { containerSecurity, podSecurity, userNamespace } from "./security-contex
 import type { Slot } from "./slots.js";
 
 export interface CleanupCronJobsArgs {
+  /** Name of the stack, in the labels of everything. */
   readonly environment: string;
   /** Namespace of the workers and their claims. */
   readonly namespace: string;
+  /** What is swept: a CronJob for each group of them, with a container for each. */
   readonly slots: readonly Slot[];
   /** Image of the cleanup job, by digest. */
   readonly image: string;
   /** Five cron fields; each node begins at a minute of its own, see {@link spreadSchedule}. */
   readonly schedule: string;
+  /** Of the schedule, such as `Etc/UTC`: the controller's own may change with its node. */
   readonly timeZone: string;
   /** A sweep that takes longer is ended; the next one finishes its work. At least 10. */
   readonly activeDeadlineSeconds: number;
@@ -34,7 +37,9 @@ export interface CleanupCronJobsArgs {
   readonly startingDeadlineSeconds: number;
   /** Whether the sweep may ask Kubernetes for pods; only then does it get a token. */
   readonly checkPods: boolean;
+  /** Secret of the namespace with `username` and `password` of the login `cleanup`. */
   readonly catalogueSecret: string;
+  /** Secret with `accessKeyId` and `secretAccessKey`; null where the ServiceAccount is its identity. */
   readonly objectStorageSecret: string | null;
   /** Whether there is object storage, with a report of what its endpoint keeps. Default: no. */
   readonly objectStorage?: boolean;

@@ -28,9 +28,11 @@ export interface MinioBacking {
   readonly image: string;
   /** An image with `mc` and a shell, by digest. */
   readonly clientImage: string;
+  /** Name of the class of the server's claim. */
   readonly storageClass: string;
   /** The PersistentVolume that is kept for the objects; null where the class makes one. */
   readonly volume: string | null;
+  /** Size of that claim. */
   readonly volumeBytes: bigint;
   /** Raised to replace every credential and the server's certificate. The key that encrypts objects is never replaced. */
   readonly credentialRotation: number;

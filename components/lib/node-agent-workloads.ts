@@ -21,9 +21,13 @@ const STATE_DIRECTORY = "/var/lib/video-storage/node-agent";
 const WORK_DIRECTORY = "/run/video-storage/node-agent";
 
 export interface Toleration {
+  /** The taint's; absent for every taint. */
   readonly key?: string;
+  /** `Exists`, or `Equal` with a value. */
   readonly operator?: "Exists" | "Equal";
+  /** Of the taint, with `Equal`. */
   readonly value?: string;
+  /** Of the taint; absent for every effect. */
   readonly effect?: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
 }
 
@@ -37,6 +41,7 @@ export interface NodeGroup {
   readonly hostnames: readonly string[] | null;
   /** The taints that keep others off these nodes. */
   readonly tolerations: readonly Toleration[];
+  /** What the agents make of the disks: medium, slots, encryption, what becomes of released volumes. */
   readonly settings: Omit<NodeAgentConfig, "version" | "environment" | "encryption"> & {
     readonly encryption: GroupEncryption;
   };
@@ -49,11 +54,13 @@ export type GroupEncryption =
   | { readonly kind: "none" };
 
 export interface NodeAgentArgs {
+  /** Name of the stack, in the labels of everything. */
   readonly environment: string;
   /** The agent's own namespace, which lets its pods be privileged. */
   readonly namespace: string;
   /** Image of the node agent, by digest. */
   readonly image: string;
+  /** Each has a DaemonSet and settings of its own. */
   readonly groups: readonly NodeGroup[];
 }
 
@@ -69,7 +76,9 @@ export function collectorName(group: string): string {
 
 /** The Secret with the key, and the files in it in the order in which they are tried. */
 export interface KeySecret {
+  /** Name of a Secret of the agent's namespace. */
   readonly name: string;
+  /** Its keys: at least 32 random bytes each. The first encrypts new slots. */
   readonly files: readonly string[];
 }
 

@@ -2,6 +2,7 @@ import { slotUser } from "./security-context.js";
 
 /** A node that has local SSD, and how it is divided. */
 export interface NodeWithSlots {
+  /** The node's `kubernetes.io/hostname`; the slots' names begin with it. */
   readonly name: string;
   /** Decides the users of its slots, so it stays with the node and is never given to another. 0 to 1390. */
   readonly id: number;
@@ -13,6 +14,7 @@ export interface NodeWithSlots {
 
 /** Nodes that are alike, with storage that decides by itself on which of them a claim comes to lie. */
 export interface PoolOfSlots {
+  /** The slots' names begin with it. */
   readonly name: string;
   /** As of a node; a pool of more than 32 slots takes the following ids too, one for each 32. */
   readonly id: number;

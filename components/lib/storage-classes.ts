@@ -14,6 +14,7 @@ export type LocalSsdMode =
   | { readonly mode: "openebs-lvm"; readonly volumeGroup: string; readonly filesystem: Filesystem };
 
 export interface StorageClassArgs {
+  /** Name of the stack, in the labels of everything. */
   readonly environment: string;
   /** Name of the StorageClass; cluster-wide. */
   readonly className: string;

@@ -17,7 +17,9 @@ export type JobId = string & { readonly [jobBrand]: true };
 
 /** The pair that names a job, fixed when it is created. */
 export interface JobIdentity {
+  /** Whose it is. */
   readonly tenantId: TenantId;
+  /** Which of theirs. */
   readonly jobId: JobId;
 }
 

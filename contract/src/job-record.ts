@@ -10,6 +10,7 @@ import type { JobState } from "./states.js";
 export const MAXIMUM_RECORD_BYTES = 1024 * 1024;
 
 export interface FileRecord {
+  /** Its length. */
   readonly bytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
@@ -19,6 +20,7 @@ export interface FileRecord {
 
 /** What a virus scanner said about one file's content. */
 export interface ScanRecord {
+  /** `undecided`: too large, too slow, or not understood. */
   readonly verdict: "clean" | "infected" | "undecided";
   /** The content that was looked at: a later one under the same name is not meant. */
   readonly sha256: string;
@@ -30,17 +32,25 @@ export interface ScanRecord {
 
 /** Where a job runs: the volume's name and the pod that holds the lease. */
 export interface JobOwner {
+  /** Name of the slot. */
   readonly volume: string;
+  /** Name of the node. */
   readonly node: string;
+  /** Of the pod. */
   readonly namespace: string;
+  /** Name of the pod, whose processes alone write to the job. */
   readonly pod: string;
 }
 
 /** What `metadata.json` holds, version 1. The worker that owns the job is its only writer. */
 export interface JobRecord {
+  /** Comes first: what everything else means. */
   readonly version: 1;
+  /** Whose it is. */
   readonly tenantId: TenantId;
+  /** The name of its directory. */
   readonly jobId: JobId;
+  /** Where it is in its life. */
   readonly state: JobState;
   /** 1 at creation, one more at every change that the catalogue must learn of: a replayed older one is recognised. */
   readonly revision: number;
@@ -48,7 +58,9 @@ export interface JobRecord {
   readonly createdAt: string;
   /** As {@link createdAt}. */
   readonly stateChangedAt: string;
+  /** Who began it, and where. */
   readonly owner: JobOwner;
+  /** What it was admitted for; absent where that wasn't known. */
   readonly expectedBytes?: number;
   /** The files directly in the job's directory as they were at the last change of state. */
   readonly files: Readonly<Record<string, FileRecord>>;
@@ -56,6 +68,7 @@ export interface JobRecord {
   readonly attributes: Readonly<Record<string, JsonValue>>;
   /** The reason is sanitised. */
   readonly failure?: { readonly reason: string };
+  /** Where its verified copy is, and since when. */
   readonly staged?: { readonly bucket: string; readonly prefix: string; readonly at: string };
   /** The job that another worker handed over, which this one goes on with. */
   readonly continues?: JobId;

@@ -70,6 +70,7 @@ export interface Lease {
  * Several processes of one worker may have the same job open. What one of them ends is ended for all.
  */
 export class Job {
+  /** Whose job it is, and which. */
   readonly identity: JobIdentity;
   /**
    * Absolute path. A program may write files there by itself, under names that a job's file may have: `complete`

@@ -24,10 +24,13 @@ export interface OpenStorageOptions {
   readonly root?: string;
   /** Default: `NODE_NAME`, `POD_NAMESPACE` and `POD_NAME`. */
   readonly node?: string;
+  /** As `node`. */
   readonly namespace?: string;
+  /** As `node`. */
   readonly pod?: string;
   /** Directories with the mounted Secrets. Default: where the stack mounts them. */
   readonly catalogueCredentials?: string;
+  /** As `catalogueCredentials`. */
   readonly objectStorageCredentials?: string;
   /**
    * Told of every attempt to reach the catalogue that failed after the worker's own work was done; it will be

@@ -50,7 +50,9 @@ export interface ResumeOptions {
 
 /** What became of an active job when its worker was drained. */
 export interface Drained {
+  /** The job. */
   readonly jobId: JobId;
+  /** What it is now. */
   readonly state: "handed-over" | "failed" | "quarantined" | "active";
   /** Why it isn't handed over. */
   readonly error?: unknown;
@@ -66,6 +68,7 @@ export interface JobDescription {
 
 /** One tenant's jobs on one volume. */
 export interface Storage {
+  /** Whose jobs these are. */
   readonly tenantId: TenantId;
   /**
    * A new active job, durable when it returns. Errors: AdmissionRefusedError (then nothing was created),

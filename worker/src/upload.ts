@@ -30,7 +30,9 @@ import { isPackName } from "./pack.js";
 
 /** A completed job to read from; whether it is on the volume or in object storage makes no difference. */
 export interface UploadView {
+  /** Whose job it is, and which. */
   readonly identity: JobIdentity;
+  /** Where the record was read from; a file may be elsewhere all the same. */
   readonly location: "local" | "object";
   /** By name: the files that the worker wrote, and `logs/…` and the record of a staged job. */
   readonly files: Readonly<Record<string, FileRecord>>;
