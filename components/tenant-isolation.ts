@@ -23,9 +23,14 @@ export interface TenantIsolationArgs extends NetworkPolicyArgs {
 export const WORKLOAD_ROLES = ["worker", "uploader", "cleanup"] as const satisfies readonly Role[];
 
 /** Roles that run in the system namespace; those of the object storage only where it is in the cluster. */
-export function systemRoles(objectStoragePort: number | null): Role[] {
+export function systemRoles({
+  objectStoragePort,
+  monitoring = null,
+}: Pick<NetworkPolicyArgs, "objectStoragePort" | "monitoring">): Role[] {
   const objectStorage: Role[] = objectStoragePort === null ? [] : ["object-storage", "object-storage-setup"];
-  return [...objectStorage, "catalogue-migrations"];
+  const monitors: Role[] = monitoring === null ? [] : ["exporter"];
+  const pushgateway: Role[] = monitoring?.pushgatewayPort == null ? [] : ["pushgateway"];
+  return [...objectStorage, "catalogue-migrations", ...monitors, ...pushgateway];
 }
 
 /**
@@ -68,7 +73,7 @@ export class TenantIsolation extends pulumi.ComponentResource {
     }
     for (const [namespace, roles] of [
       [args.namespace, WORKLOAD_ROLES],
-      [args.systemNamespace, systemRoles(args.objectStoragePort)],
+      [args.systemNamespace, systemRoles(args)],
     ] as const) {
       for (const role of roles) {
         new k8s.core.v1.ServiceAccount(

@@ -1,16 +1,20 @@
 import type * as pulumi from "@pulumi/pulumi";
 
+import { EXPORTER_PORT } from "@video-storage/contract/metrics";
+
 import type { AdmissionPoliciesArgs } from "../components/admission-policies.js";
 import { objectStorageIdentities, objectStorageSecretName } from "../components/artifact-bucket.js";
 import type { CatalogueArgs } from "../components/catalogue.js";
 import type { CleanupCronJobArgs } from "../components/cleanup-cron-job.js";
 import { catalogueSecretName } from "../components/lib/catalogue-logins.js";
+import { PUSHGATEWAY_PORT } from "../components/lib/monitoring-workloads.js";
 import type { LocalSsdStorage } from "../components/local-ssd-storage.js";
+import type { MonitoringArgs } from "../components/monitoring.js";
 import type { NodeExporterAlertsArgs } from "../components/node-exporter-alerts.js";
 import type { TenantIsolationArgs } from "../components/tenant-isolation.js";
 import type { WorkerScratchArgs } from "../components/worker-scratch.js";
 import type { StackConfig } from "./config.js";
-import { buildCleanupConfig } from "./contract.js";
+import { buildCleanupConfig, buildContract } from "./contract.js";
 import { artifactBucketArgs, objectStorageOpenings } from "./object-storage.js";
 import { servicesOf } from "./services.js";
 import { directoriesOf, objectStorageVolumeName, slotsOfStack, storageClassName } from "./volumes.js";
@@ -30,6 +34,12 @@ export function isolationArgs(config: StackConfig): TenantIsolationArgs {
     ...{ environment, namespace, systemNamespace, catalogue, workerEgress, identities },
     ...objectStorageOpenings(config),
     services: servicesOf(config),
+    monitoring: config.monitoring && {
+      prometheusNamespace: config.monitoring.prometheusNamespace,
+      exporterPort: EXPORTER_PORT,
+      workerPort: config.monitoring.workerPort,
+      pushgatewayPort: config.monitoring.pushgatewayImage === null ? null : PUSHGATEWAY_PORT,
+    },
   };
 }
 
@@ -90,6 +100,19 @@ export function sweepArgs(config: StackConfig): CleanupCronJobArgs {
     objectStorageSecret: secret ? objectStorageSecretName("cleanup") : null,
     ...config.isolation,
     config: settings,
+  };
+}
+
+/** Null where the stack has no monitoring. */
+export function monitoringArgs(config: StackConfig): MonitoringArgs | null {
+  const { environment, namespace, systemNamespace, monitoring } = config;
+  if (monitoring === null) return null;
+  const { image, pushgatewayImage, operator, workerPort } = monitoring;
+  return {
+    ...{ environment, namespace, systemNamespace, image, pushgatewayImage, operator, workerPort },
+    contract: buildContract(config),
+    cleanupConfig: buildCleanupConfig(config),
+    catalogueCa: config.catalogue.ca,
   };
 }
 

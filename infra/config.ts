@@ -33,6 +33,7 @@ export const CONFIG_KEYS: Readonly<Record<keyof typeof STACK, "text" | "json">> 
   staging: "json",
   scan: "json",
   alerts: "json",
+  monitoring: "json",
   catalogue: "json",
   objectStorage: "json",
   workerEgress: "json",

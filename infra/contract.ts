@@ -16,6 +16,7 @@ import {
 } from "../components/artifact-bucket.js";
 import { catalogueSecretName, workerLoginOwner } from "../components/lib/catalogue-logins.js";
 import { cleanupCronJobName } from "../components/lib/cleanup-cron-jobs.js";
+import { pushgatewayUrl } from "../components/lib/monitoring-workloads.js";
 import { UPLOAD_GROUP } from "../components/lib/security-context.js";
 import type { StackConfig } from "./config.js";
 import { artifactBucketArgs } from "./object-storage.js";
@@ -84,6 +85,7 @@ export function buildContract(config: StackConfig): StackContract {
     },
     // A scanner that opens a job's files delays its writes and its deletion; the volumes are noexec anyway.
     antivirus: { excludePaths: [JOBS_ROOT, ...directoriesOf(config)] },
+    ...(config.monitoring && { metrics: { port: config.monitoring.workerPort } }),
   };
 }
 
@@ -132,6 +134,12 @@ export function buildCleanupConfig(config: StackConfig): CleanupConfig {
       doubtAbovePercent: 20,
     },
     checkPods: config.cleanup.checkPods,
+    ...(config.monitoring && {
+      metrics: {
+        pushgateway: config.monitoring.pushgatewayUrl ?? pushgatewayUrl(config.systemNamespace),
+        environment: config.environment,
+      },
+    }),
   };
 }
 

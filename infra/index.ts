@@ -4,6 +4,7 @@ import { Catalogue } from "../components/catalogue.js";
 import { CleanupCronJob } from "../components/cleanup-cron-job.js";
 import { Contract } from "../components/contract.js";
 import { LocalSsdStorage } from "../components/local-ssd-storage.js";
+import { Monitoring } from "../components/monitoring.js";
 import { NodeExporterAlerts } from "../components/node-exporter-alerts.js";
 import { NodePreparation } from "../components/node-preparation.js";
 import { TenantIsolation } from "../components/tenant-isolation.js";
@@ -63,6 +64,10 @@ const sweep = new CleanupCronJob(
   { providers, dependsOn: ready },
 );
 new NodeExporterAlerts("alerts", args.alertsArgs(config), inNamespaces);
+const monitoring = args.monitoringArgs(config);
+if (monitoring) {
+  new Monitoring("monitoring", monitoring, { providers, dependsOn: [isolation, catalogueOfJobs] });
+}
 new Contract(
   "contract",
   { contract, catalogueCa: config.catalogue.ca },
@@ -95,4 +100,5 @@ export const {
   scan,
   cleanup,
   antivirus,
+  metrics,
 } = contract;

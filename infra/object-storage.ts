@@ -71,7 +71,7 @@ export function artifactBucketArgs(config: StackConfig): ArtifactBucketArgs | nu
 export function objectStorageOpenings(
   config: StackConfig,
 ): Pick<TenantIsolationArgs, "objectStoragePort" | "systemServices"> {
-  const outside = servicesOf({ ...config, scan: null });
+  const outside = servicesOf({ ...config, scan: null, monitoring: null });
   return {
     objectStoragePort: config.objectStorage.backend === "minio" ? OBJECT_STORAGE_PORT : null,
     systemServices: outside.map((service) => ({ ...service, roles: ["object-storage-probe"] })),

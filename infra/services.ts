@@ -5,11 +5,14 @@ import type { StackConfig } from "./config.js";
 const POD_IDENTITY_AGENT = { host: "169.254.170.23", port: 80 };
 
 /** What pods of the workers' namespace reach besides the catalogue and a bucket in the cluster. */
-export function servicesOf({ scan, objectStorage }: StackConfig): ServiceOpening[] {
+export function servicesOf({ scan, objectStorage, monitoring }: StackConfig): ServiceOpening[] {
   const users = ["worker", "uploader", "cleanup"] as const;
   const services: ServiceOpening[] = [];
   // A source is scanned before it leaves its volume, by whoever would make it leave.
   if (scan) services.push({ name: "scanner", roles: users, host: scan.host, port: scan.port });
+  if (monitoring?.pushgatewayUrl != null) {
+    services.push({ name: "pushgateway", roles: ["cleanup"], ...hostAndPort(monitoring.pushgatewayUrl) });
+  }
   if (objectStorage.backend === "aws") {
     services.push(
       { name: "object-storage", roles: users, host: `s3.${objectStorage.region}.amazonaws.com`, port: 443 },
@@ -17,13 +20,15 @@ export function servicesOf({ scan, objectStorage }: StackConfig): ServiceOpening
     );
   }
   if (objectStorage.backend === "s3") {
-    const { hostname, port, protocol } = new URL(objectStorage.endpoint);
-    services.push({
-      name: "object-storage",
-      roles: users,
-      host: hostname.replace(/^\[|\]$/g, ""),
-      port: Number(port || (protocol === "http:" ? 80 : 443)),
-    });
+    services.push({ name: "object-storage", roles: users, ...hostAndPort(objectStorage.endpoint) });
   }
   return services;
+}
+
+function hostAndPort(url: string): { host: string; port: number } {
+  const { hostname, port, protocol } = new URL(url);
+  return {
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: Number(port || (protocol === "http:" ? 80 : 443)),
+  };
 }

@@ -14,6 +14,8 @@ export type Role =
   | "catalogue"
   | "catalogue-migrations"
   | "alerts"
+  | "pushgateway"
+  | "exporter"
   | "contract";
 
 /** The key under which a worker's pod says whose extraction it runs. */
@@ -21,6 +23,9 @@ export const TENANT_LABEL = "video-storage/tenant";
 
 /** The key under which a worker's pod says which volume it uses. */
 export const VOLUME_LABEL = "video-storage/volume";
+
+/** The key under which a worker's pod says that it serves metrics; its value is "true". */
+export const METRICS_LABEL = "video-storage/metrics";
 
 /** The keys under which a pod or a claim says which pool its slot is of, and with which others it is on one node. */
 export const POOL_LABEL = "video-storage/pool";

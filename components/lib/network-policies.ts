@@ -23,6 +23,19 @@ export interface NetworkPolicyArgs {
   readonly services?: readonly ServiceOpening[];
   /** The same in the system namespace. */
   readonly systemServices?: readonly ServiceOpening[];
+  /** Null or nothing: nobody scrapes and nothing is pushed. */
+  readonly monitoring?: MonitoringOpenings | null;
+}
+
+/** Who scrapes what. */
+export interface MonitoringOpenings {
+  /** Namespace of the Prometheus that scrapes. */
+  readonly prometheusNamespace: string;
+  readonly exporterPort: number;
+  /** Of each worker that serves metrics. */
+  readonly workerPort: number;
+  /** Of the stack's own Pushgateway; null where another one is used, which {@link NetworkPolicyArgs.services} opens. */
+  readonly pushgatewayPort: number | null;
 }
 
 /** A service that some roles may reach. */
@@ -103,7 +116,12 @@ function openings(args: NetworkPolicyArgs): Opening[] {
     { ...dns, namespace },
     { ...dns, namespace: systemNamespace },
     { ...catalogue, name: "allow-catalogue", namespace, roles: ["worker", "uploader", "cleanup"] },
-    { ...catalogue, name: "allow-catalogue", namespace: systemNamespace, roles: ["catalogue-migrations"] },
+    {
+      ...catalogue,
+      name: "allow-catalogue",
+      namespace: systemNamespace,
+      roles: ["catalogue-migrations", ...(args.monitoring ? (["exporter"] as const) : [])],
+    },
     {
       name: "allow-kubernetes-api",
       namespace,
@@ -185,7 +203,48 @@ function openings(args: NetworkPolicyArgs): Opening[] {
       },
     );
   }
-  return result;
+  return [...result, ...(args.monitoring ? monitoringOpenings(args, args.monitoring) : [])];
+}
+
+/** Prometheus comes to what it scrapes, and sweeps go to the Pushgateway. */
+function monitoringOpenings(
+  { environment, namespace, systemNamespace }: NetworkPolicyArgs,
+  { prometheusNamespace, exporterPort, workerPort, pushgatewayPort }: MonitoringOpenings,
+): Opening[] {
+  const scraped = (inNamespace: string, role: readonly Role[], name: string, port: number): Opening => ({
+    name,
+    namespace: inNamespace,
+    roles: role,
+    direction: "Ingress",
+    peers: [namespacePeer(prometheusNamespace)],
+    ports: [tcp(port)],
+  });
+  const scrapes = [
+    scraped(systemNamespace, ["exporter"], "allow-scrapes-of-exporter", exporterPort),
+    scraped(namespace, ["worker", "uploader"], "allow-scrapes-of-workers", workerPort),
+  ];
+  if (pushgatewayPort === null) return scrapes;
+  const ports = [tcp(pushgatewayPort)];
+  return [
+    ...scrapes,
+    scraped(systemNamespace, ["pushgateway"], "allow-scrapes-of-pushgateway", pushgatewayPort),
+    {
+      name: "allow-pushgateway",
+      namespace,
+      roles: ["cleanup"],
+      direction: "Egress",
+      peers: [podPeer(systemNamespace, selectorLabels(environment, "pushgateway"))],
+      ports,
+    },
+    {
+      name: "allow-pushgateway-clients",
+      namespace: systemNamespace,
+      roles: ["pushgateway"],
+      direction: "Ingress",
+      peers: [podPeer(namespace, selectorLabels(environment, "cleanup"))],
+      ports,
+    },
+  ];
 }
 
 function buildOpening(environment: string, opening: Opening) {

@@ -22,6 +22,9 @@ export const OBJECT_STORAGE_USER = 20_010;
 /** The jobs that set up the bucket and the catalogue. */
 export const SETUP_USER = 20_011;
 
+/** The exporter and the Pushgateway. */
+export const MONITORING_USER = 20_012;
+
 /** The user, and the group of the same number, that owns slot `index` of what has id `id`. */
 export function slotUser(id: number, index: number): number {
   return FIRST_SLOT_USER + id * USERS_OF_AN_ID + index;

@@ -3,7 +3,7 @@ import {
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
 } from "@video-storage/contract/stack-contract";
 
-import { labels, TENANT_LABEL, VOLUME_LABEL } from "./labels.js";
+import { labels, METRICS_LABEL, TENANT_LABEL, VOLUME_LABEL } from "./labels.js";
 import { secretVolume } from "./mounts.js";
 import { podSecurity, UPLOADER_USER } from "./security-context.js";
 import { buildWorkerPod } from "./worker-pod.js";
@@ -33,7 +33,12 @@ export function buildUploaderPod(args: WorkerPodArgs) {
   const shared = ({ name }: { name: string }) => name === "jobs" || name === "contract";
   return {
     metadata: {
-      labels: { ...labels(contract.environment, "uploader"), [TENANT_LABEL]: tenant, [VOLUME_LABEL]: slot },
+      labels: {
+        ...labels(contract.environment, "uploader"),
+        [TENANT_LABEL]: tenant,
+        [VOLUME_LABEL]: slot,
+        ...(args.metrics && { [METRICS_LABEL]: "true" }),
+      },
     },
     spec: {
       ...worker,

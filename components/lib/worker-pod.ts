@@ -5,7 +5,15 @@ import {
 } from "@video-storage/contract/stack-contract";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 
-import { GROUP_LABEL, labels, POOL_LABEL, selectorLabels, TENANT_LABEL, VOLUME_LABEL } from "./labels.js";
+import {
+  GROUP_LABEL,
+  labels,
+  METRICS_LABEL,
+  POOL_LABEL,
+  selectorLabels,
+  TENANT_LABEL,
+  VOLUME_LABEL,
+} from "./labels.js";
 import { CONTRACT_CONFIG_MAP, claimVolume, configMapVolume, fieldVariable, secretVolume } from "./mounts.js";
 import { awayFromOtherGroups } from "./placement-jobs.js";
 import { containerSecurity, podSecurity, userNamespace } from "./security-context.js";
@@ -17,6 +25,8 @@ export interface WorkerScratchUse {
   readonly slot: string;
   /** Whose extraction it runs; one of the contract's tenants, and the slot's own where the slot has one. */
   readonly tenant: string;
+  /** Whether it serves metrics (`serveMetrics`), to be scraped where the stack has monitoring. Default: no. */
+  readonly metrics?: boolean;
 }
 
 /** The parts of a pod's template that {@link withWorkerScratch} reads; whatever else it has is kept. */
@@ -68,7 +78,12 @@ export const ONE_POD_A_SLOT = { replicas: 1, strategy: { type: "Recreate" } } as
  * scheduler that no second worker runs on the slot, which is what limits extractions on a node to its slots.
  * Throws when the contract has no such slot or tenant, or when the slot is another tenant's.
  */
-export function workerScratchFragment({ contract, slot: slotName, tenant: tenantId }: WorkerScratchUse) {
+export function workerScratchFragment({
+  contract,
+  slot: slotName,
+  tenant: tenantId,
+  metrics = false,
+}: WorkerScratchUse) {
   const slot = found("slot", slotName, contract.slots, (entry) => entry.name);
   const tenant = found("tenant", tenantId, contract.tenants, (entry) => entry.id);
   if (slot.tenant !== null && slot.tenant !== tenant.id) {
@@ -85,6 +100,7 @@ export function workerScratchFragment({ contract, slot: slotName, tenant: tenant
       ...(slot.placement && { [POOL_LABEL]: slot.placement.pool, [GROUP_LABEL]: slot.placement.group }),
       [TENANT_LABEL]: tenant.id,
       [VOLUME_LABEL]: slot.name,
+      ...(metrics && { [METRICS_LABEL]: "true" }),
     },
     pod: {
       serviceAccountName: tenant.serviceAccount ?? contract.worker.serviceAccount,

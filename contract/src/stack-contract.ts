@@ -103,6 +103,11 @@ export const stackContractSchema = z.object({
   scan: z.object(scanSettingsSchema.shape).nullable().default(null),
   cleanup: z.object({ schedule: z.string().min(1), cronJobs: z.array(name) }),
   antivirus: z.object({ excludePaths: z.array(z.string()) }),
+  /** Where a worker's `serveMetrics` answers Prometheus. Null or nothing: the stack has no monitoring. */
+  metrics: z
+    .object({ port: z.int().min(1).max(65_535) })
+    .nullable()
+    .exactOptional(),
 });
 
 /** What the stack promises to workers, version 1: its outputs and the ConfigMap say the same. */

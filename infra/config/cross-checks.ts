@@ -472,7 +472,44 @@ const keptSlots: CrossCheck = ({ isolation, nodes, pools, tenants }) => {
   });
 };
 
+/** Sweeps push to one Pushgateway. */
+const onePushgateway: CrossCheck = ({ monitoring }) => {
+  if (!monitoring) return [];
+  const { pushgatewayImage: ours, pushgatewayUrl: theirs } = monitoring;
+  if (ours === undefined || theirs === undefined) return [];
+  return [
+    unless(
+      ours !== null || theirs !== null,
+      "monitoring.pushgatewayImage",
+      undefined,
+      "the image of a Pushgateway, by digest; or monitoring.pushgatewayUrl of one that is there",
+    ),
+    unless(
+      ours === null || theirs === null,
+      "monitoring.pushgatewayUrl",
+      theirs,
+      "nothing, as monitoring.pushgatewayImage says that the stack runs one itself",
+    ),
+  ];
+};
+
+/** Neither of the namespaces is Prometheus': they refuse what it needs, and it would see their secrets. */
+const prometheusElsewhere: CrossCheck = ({ monitoring, namespace, systemNamespace }) => {
+  const of = monitoring?.prometheusNamespace;
+  if (of === undefined || namespace === undefined || systemNamespace === undefined) return [];
+  return [
+    unless(
+      of !== namespace && of !== systemNamespace,
+      "monitoring.prometheusNamespace",
+      of,
+      "another namespace than namespace and systemNamespace",
+    ),
+  ];
+};
+
 const CROSS_CHECKS: readonly CrossCheck[] = [
+  onePushgateway,
+  prometheusElsewhere,
   keptSlots,
   heartbeats,
   namespaces,

@@ -5,6 +5,7 @@ import { boolean, duration, integer, list, size, text, withDefault } from "../ch
 import type { Check, Checked } from "../checks.js";
 import { isolation } from "./isolation.js";
 import { alerts, cleanup, retention, staging } from "./lifecycle.js";
+import { monitoring } from "./monitoring.js";
 import { objectStorage } from "./object-storage.js";
 import { cidr, namespaceName } from "./patterns.js";
 import { catalogue, scan } from "./services.js";
@@ -38,6 +39,7 @@ export const STACK = {
   staging,
   scan,
   alerts,
+  monitoring,
   catalogue,
   objectStorage,
   workerEgress: list(cidr),

@@ -12,6 +12,7 @@ import { CleanupCronJob } from "../../components/cleanup-cron-job.js";
 import { Contract } from "../../components/contract.js";
 import { slotsOf } from "../../components/lib/slots.js";
 import { LocalSsdStorage } from "../../components/local-ssd-storage.js";
+import { Monitoring } from "../../components/monitoring.js";
 import { NodeExporterAlerts } from "../../components/node-exporter-alerts.js";
 import { TenantIsolation } from "../../components/tenant-isolation.js";
 import { WorkerScratch } from "../../components/worker-scratch.js";
@@ -243,6 +244,29 @@ const COMPONENTS: Record<string, { make: Make; children: string[] }> = {
       "ResourceQuota x-priority",
     ],
   },
+  Monitoring: {
+    make: (name, opts) =>
+      new Monitoring(
+        name,
+        {
+          ...{ environment, namespace, systemNamespace, image: image("monitor"), workerPort: 9401 },
+          ...{ contract: stackContract(), cleanupConfig, catalogueCa: null },
+          ...{ pushgatewayImage: image("pushgateway"), operator: true },
+        },
+        opts,
+      ),
+    children: [
+      "ConfigMap x-exporter",
+      "Deployment x-exporter",
+      "Deployment x-pushgateway",
+      "Service x-exporter",
+      "Service x-pushgateway",
+      "Service x-worker-metrics",
+      "ServiceMonitor x-video-storage-exporter",
+      "ServiceMonitor x-video-storage-pushgateway",
+      "ServiceMonitor x-video-storage-worker",
+    ],
+  },
   NodeExporterAlerts: {
     make: (name, opts) =>
       new NodeExporterAlerts(name, { environment, namespace, directories: ["/mnt/a"] }, opts),
@@ -378,6 +402,9 @@ describe("options that the engine needs told", () => {
     expect(skipping.sort()).toEqual([
       "ArtifactBucket-claim",
       "ArtifactBucket-service",
+      "Monitoring-exporter",
+      "Monitoring-pushgateway",
+      "Monitoring-worker-metrics",
       "WorkerScratch-node-a-slot-0",
       "WorkerScratch-node-a-slot-1",
       "WorkerScratch-node-b-slot-0",

@@ -224,6 +224,15 @@ describe("the upload process's pod", () => {
     });
   });
 
+  it("is found by Prometheus where it serves metrics, as a worker is, and not otherwise", () => {
+    const label = "video-storage/metrics";
+    for (const build of [buildWorkerPod, buildUploaderPod]) {
+      const args = { ...use, image: image("worker") };
+      expect(build({ ...args, metrics: true }).metadata.labels[label]).toBe("true");
+      expect(build(args).metadata.labels).not.toHaveProperty([label]);
+    }
+  });
+
   it("is no worker to the scheduler, and has the uploader's credentials instead of the tenant's", () => {
     expect(pod.spec.affinity).toBeUndefined();
     expect(pod.metadata.labels).toMatchObject({ "app.kubernetes.io/component": "uploader" });

@@ -52,6 +52,14 @@ describe("a configuration", () => {
       reserve: 4n * 2n ** 20n,
       fillRate: 100n * 2n ** 10n,
       jobsPerSlot: 16,
+      monitoring: {
+        image: image("monitor"),
+        pushgatewayImage: image("pushgateway"),
+        pushgatewayUrl: null,
+        prometheusNamespace: "monitoring",
+        operator: false,
+        workerPort: 9401,
+      },
       tenants: ["acme", "globex"],
       heartbeat: 5,
       heartbeatTimeout: 20,
@@ -389,6 +397,7 @@ describe("a stack's configuration", () => {
       alerts: {},
       catalogue: {},
       isolation: {},
+      monitoring: {},
     };
     expect(stackConfiguration("nowhere")).toEqual({
       ...notGiven,

@@ -96,6 +96,28 @@ describe("keys that contradict each other", () => {
       "nodes[0].disk",
       "the size of",
     ],
+    // One Pushgateway, and a Prometheus that is nobody of ours.
+    [
+      "sweeps with no Pushgateway to push to",
+      "production",
+      { monitoring: { pushgatewayImage: null } },
+      "monitoring.pushgatewayImage",
+      "monitoring.pushgatewayUrl of one that is there",
+    ],
+    [
+      "two Pushgateways",
+      "production",
+      { monitoring: { pushgatewayUrl: "http://pushgateway.monitoring.svc:9091" } },
+      "monitoring.pushgatewayUrl",
+      "nothing, as monitoring.pushgatewayImage says",
+    ],
+    [
+      "a Prometheus among the workers",
+      "production",
+      { monitoring: { prometheusNamespace: "video-jobs" } },
+      "monitoring.prometheusNamespace",
+      "another namespace than namespace and systemNamespace",
+    ],
     // The cron period shorter than the time to fill.
     [
       "a sweep that comes after the slot is full",

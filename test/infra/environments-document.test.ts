@@ -44,6 +44,7 @@ describe("docs/environments.md", () => {
     ["staging", {}],
     ["scan", {}],
     ["alerts", {}],
+    ["monitoring", {}],
     ["catalogue", {}],
     ["objectStorage", { backend: "none" }],
     ["objectStorage", { backend: "minio" }],

@@ -32,6 +32,21 @@ beforeAll(async () => {
   rendered = await render(options);
 });
 
+interface PodTemplate {
+  readonly metadata: { readonly labels: Record<string, string> };
+  readonly spec: {
+    readonly containers: readonly { readonly ports: readonly { readonly containerPort: number }[] }[];
+    readonly volumes: readonly object[];
+  };
+}
+interface ServiceObject {
+  readonly metadata: { readonly annotations: Record<string, string> };
+  readonly spec: {
+    readonly selector: Record<string, string>;
+    readonly ports: readonly [{ readonly port: number; readonly targetPort: number }];
+  };
+}
+
 const object = (id: string) => rendered.manifests.find((manifest) => manifest.id === id)!.object;
 const decoded = ({ data }: KubernetesObject) =>
   Object.entries(data as Record<string, string>).map(([key, value]) => [
@@ -48,10 +63,13 @@ describe("the rendered local stack", () => {
       "ConfigMap/video-jobs/object-storage-capabilities",
       "ConfigMap/video-jobs/video-storage-contract",
       "ConfigMap/video-storage/catalogue-logins",
+      "ConfigMap/video-storage/exporter-config",
       "ConfigMap/video-storage/object-storage-probe",
       "ConfigMap/video-storage/object-storage-setup",
       "ConfigMap/video-storage/video-storage-alerts",
       "CronJob/video-jobs/cleanup-node-0",
+      "Deployment/video-storage/exporter",
+      "Deployment/video-storage/pushgateway",
       "Job/video-storage/catalogue-migrations-#",
       "Job/video-storage/object-storage-probe-#",
       "Job/video-storage/object-storage-setup-#",
@@ -63,12 +81,17 @@ describe("the rendered local stack", () => {
       "NetworkPolicy/video-jobs/allow-dns",
       "NetworkPolicy/video-jobs/allow-kubernetes-api",
       "NetworkPolicy/video-jobs/allow-object-storage",
+      "NetworkPolicy/video-jobs/allow-pushgateway",
+      "NetworkPolicy/video-jobs/allow-scrapes-of-workers",
       "NetworkPolicy/video-jobs/default-deny",
       "NetworkPolicy/video-storage/allow-catalogue",
       "NetworkPolicy/video-storage/allow-dns",
       "NetworkPolicy/video-storage/allow-kubernetes-api",
       "NetworkPolicy/video-storage/allow-object-storage",
       "NetworkPolicy/video-storage/allow-object-storage-clients",
+      "NetworkPolicy/video-storage/allow-pushgateway-clients",
+      "NetworkPolicy/video-storage/allow-scrapes-of-exporter",
+      "NetworkPolicy/video-storage/allow-scrapes-of-pushgateway",
       "NetworkPolicy/video-storage/default-deny",
       "PersistentVolume/video-jobs-node-0-slot-0",
       "PersistentVolume/video-jobs-node-0-slot-1",
@@ -105,14 +128,19 @@ describe("the rendered local stack", () => {
       "Secret/video-storage/object-storage-server",
       "Secret/video-storage/object-storage-setup",
       "Secret/video-storage/object-storage-tls",
+      "Service/video-jobs/worker-metrics",
+      "Service/video-storage/exporter",
       "Service/video-storage/object-storage",
+      "Service/video-storage/pushgateway",
       "ServiceAccount/video-jobs/cleanup",
       "ServiceAccount/video-jobs/uploader",
       "ServiceAccount/video-jobs/worker",
       "ServiceAccount/video-storage/catalogue-migrations",
+      "ServiceAccount/video-storage/exporter",
       "ServiceAccount/video-storage/object-storage",
       "ServiceAccount/video-storage/object-storage-probe",
       "ServiceAccount/video-storage/object-storage-setup",
+      "ServiceAccount/video-storage/pushgateway",
       "StatefulSet/video-storage/object-storage",
       "StorageClass/video-jobs-local-ssd",
       "ValidatingAdmissionPolicy/video-jobs-claim-bounded",
@@ -211,7 +239,45 @@ describe("the rendered local stack", () => {
         doubtAbovePercent: 20,
       },
       checkPods: true,
+      metrics: { pushgateway: "http://pushgateway.video-storage.svc:9091", environment: "local" },
     });
+  });
+
+  it("gives the exporter the same documents as the workers and the sweep, and the monitor's login", () => {
+    const data = object("ConfigMap/video-storage/exporter-config").data as Record<string, string>;
+    const settings = object("ConfigMap/video-jobs/cleanup-config").data as Record<string, string>;
+    expect(JSON.parse(data["contract.json"]!)).toEqual(rendered.outputs.contract);
+    expect(JSON.parse(data["cleanup.json"]!)).toEqual(JSON.parse(settings["cleanup.json"]!));
+    expect(rendered.outputs.contract.metrics).toEqual({ port: 9401 });
+    const { template } = object("Deployment/video-storage/exporter").spec as { template: PodTemplate };
+    expect(template.spec).toMatchObject({
+      serviceAccountName: "exporter",
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, runAsUser: 20_012, seccompProfile: { type: "RuntimeDefault" } },
+    });
+    expect(template.spec.volumes).toContainEqual({
+      name: "catalogue",
+      secret: { secretName: "catalogue-monitor", defaultMode: 0o444 },
+    });
+  });
+
+  it("leads each scrape to the port that its container listens on", () => {
+    const ports = ["pushgateway", "exporter"].map((name) => {
+      const { template } = object(`Deployment/video-storage/${name}`).spec as { template: PodTemplate };
+      const { spec, metadata } = object(`Service/video-storage/${name}`) as unknown as ServiceObject;
+      expect(spec.selector).toEqual(
+        Object.fromEntries(Object.entries(template.metadata.labels).filter(([key]) => key in spec.selector)),
+      );
+      const [{ port, targetPort }] = spec.ports;
+      expect(metadata.annotations["prometheus.io/port"]).toBe(String(port));
+      return [targetPort, template.spec.containers[0]!.ports[0]!.containerPort];
+    });
+    expect(ports).toEqual([
+      [9091, 9091],
+      [9400, 9400],
+    ]);
+    const { spec } = object("Service/video-jobs/worker-metrics") as unknown as ServiceObject;
+    expect(spec).toMatchObject({ clusterIP: "None", ports: [{ port: 9401 }] });
   });
 
   it("comes in an order in which everything follows what it depends on", () => {
@@ -407,7 +473,7 @@ describe("the command", () => {
     const config = join(directory, "config.json");
     writeFileSync(config, JSON.stringify(LOCAL_CONFIGURATION));
     const { stdout } = await command("--stack", "local", "--out", out, "--config", config);
-    expect(stdout).toBe(`79 objects of stack local written to ${out}\n`);
+    expect(stdout).toBe(`92 objects of stack local written to ${out}\n`);
     expect(readdirSync(out).sort()).toEqual(["_cluster", "video-jobs", "video-storage"]);
     const read = (file: string) => parse(readFileSync(join(out, file), "utf8")) as KubernetesObject;
     expect(read("_cluster/storageclass-video-jobs-local-ssd.yaml")).toEqual(

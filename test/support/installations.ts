@@ -8,6 +8,7 @@ const EVERYWHERE = {
   tenants: ["acme", "globex"],
   cleanup: { image: image("cleanup-job"), migrationsImage: image("catalogue") },
   catalogue: { host: "catalogue.example.test" },
+  monitoring: { image: image("monitor"), pushgatewayImage: image("pushgateway"), operator: true },
 };
 
 const ON_AWS = {

@@ -4,6 +4,7 @@ export const LOCAL_CONFIGURATION = {
   nodes: [{ name: "node-0", id: 0, slots: 3, directory: "/mnt/video-jobs" }],
   cleanup: { image: image("cleanup-job"), migrationsImage: image("catalogue") },
   catalogue: { host: "10.231.0.2" },
+  monitoring: { image: image("monitor"), pushgatewayImage: image("pushgateway") },
   objectStorage: {
     image: image("minio"),
     clientImage: image("mc"),

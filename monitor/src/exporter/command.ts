@@ -9,6 +9,7 @@ import { serveScrapes } from "@video-storage/contract/scrape-server";
 import { CATALOGUE_CREDENTIALS_DIRECTORY, CONTRACT_FILE } from "@video-storage/contract/stack-contract";
 import { UsageError, readCleanupConfig, readContract } from "../documents.js";
 import { exporterOf } from "./exporter.js";
+import type { ExporterDocuments } from "./exporter.js";
 
 interface ExporterOptions {
   readonly contract: string;
@@ -53,16 +54,21 @@ Exit codes:
 }
 
 async function serve(options: ExporterOptions): Promise<void> {
-  const contract = readContract(options.contract);
-  const retention = readCleanupConfig(options.cleanupConfig);
+  const documents = (): ExporterDocuments => ({
+    contract: readContract(options.contract),
+    retention: readCleanupConfig(options.cleanupConfig),
+  });
+  // Read now as well: what is wrong with them is then said at once. Where the catalogue is counts from now on.
+  const { catalogue: address } = readContract(options.contract);
+  documents();
   const catalogue = connect({
-    ...contract.catalogue,
+    ...address,
     ...(await readCredentials(options.catalogueCredentials)),
     connectTimeoutMilliseconds: CONNECT_MILLISECONDS,
     statementTimeoutMilliseconds: TIMEOUT_SECONDS * 1000,
   });
   const metrics = exporterOf({
-    ...{ catalogue, contract, retention, cacheSeconds: options.cache, timeoutSeconds: TIMEOUT_SECONDS },
+    ...{ catalogue, documents, cacheSeconds: options.cache, timeoutSeconds: TIMEOUT_SECONDS },
     onChange: (up, reason) => {
       log(up ? { event: "catalogue-back" } : { level: "warning", event: "catalogue-away", reason });
     },

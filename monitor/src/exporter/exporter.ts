@@ -15,10 +15,16 @@ import type { StackContract } from "@video-storage/contract/stack-contract";
 import { samplesOf } from "./samples.js";
 import type { CatalogueFigures } from "./samples.js";
 
-export interface ExporterOptions {
-  readonly catalogue: Pick<Catalogue, "query">;
+/** What the stack says, and the exporter needs of it. */
+export interface ExporterDocuments {
   readonly contract: Pick<StackContract, "environment" | "slots" | "jobsPerSlot">;
   readonly retention: Pick<CleanupConfig, "retention" | "tenantRetention">;
+}
+
+export interface ExporterOptions {
+  readonly catalogue: Pick<Catalogue, "query">;
+  /** Asked at each scrape, so that what the stack changes counts at once. */
+  readonly documents: () => ExporterDocuments;
   /** An answer of the catalogue is used again for that long, so that two Prometheus servers cost what one does. */
   readonly cacheSeconds: number;
   /** The catalogue counts as away when all that is asked of it took longer. Less than a scrape may take. */
@@ -32,12 +38,12 @@ export interface ExporterOptions {
  * rejects because of the catalogue: that it is away is an answer too.
  */
 export function exporterOf(options: ExporterOptions): () => Promise<string> {
-  const { catalogue, contract, retention, timeoutSeconds, onChange } = options;
+  const { catalogue, documents, timeoutSeconds, onChange } = options;
   let asking: Promise<CatalogueFigures | undefined> | undefined;
   let kept: { readonly figures: CatalogueFigures | undefined; readonly at: number } | undefined;
   let up: boolean | undefined;
 
-  const ask = async (): Promise<CatalogueFigures | undefined> => {
+  const ask = async ({ contract, retention }: ExporterDocuments): Promise<CatalogueFigures | undefined> => {
     try {
       const figures = await withinSeconds(timeoutSeconds, (signal) =>
         figuresOf(catalogue, contract, retention, signal),
@@ -53,10 +59,12 @@ export function exporterOf(options: ExporterOptions): () => Promise<string> {
   };
 
   return async () => {
+    const said = documents();
     if (kept === undefined || performance.now() - kept.at > options.cacheSeconds * 1000) {
-      asking ??= ask().finally(() => (asking = undefined));
+      asking ??= ask(said).finally(() => (asking = undefined));
       kept = { figures: await asking, at: performance.now() };
     }
+    const { contract } = said;
     return expose(samplesOf(contract, kept.figures), { environment: contract.environment });
   };
 }
@@ -64,8 +72,8 @@ export function exporterOf(options: ExporterOptions): () => Promise<string> {
 /** One after another, on one connection: monitoring has time, and the catalogue's other users come first. */
 async function figuresOf(
   catalogue: Pick<Catalogue, "query">,
-  { slots }: ExporterOptions["contract"],
-  retention: ExporterOptions["retention"],
+  { slots }: ExporterDocuments["contract"],
+  retention: ExporterDocuments["retention"],
   signal: AbortSignal,
 ): Promise<CatalogueFigures> {
   const started = performance.now();
