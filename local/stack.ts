@@ -6,6 +6,7 @@ import type { NodeWithSlots } from "../components/lib/slots.js";
 import { stackConfiguration } from "../infra/stack-files.js";
 import type { Slot } from "./environment/disks.js";
 import type { Environment } from "./environment/environment.js";
+import { SERVICES_NAMESPACE } from "./environment/hosted/names.js";
 
 /** The Pulumi stack that the local environment is an instance of, whatever the environment's own name. */
 export const STACK = "local";
@@ -66,6 +67,11 @@ export function localConfiguration(environment: Environment, kubeconfig: string)
       nodes: nodesOf(node),
       cleanup: { image: images.cleanupJob.reference, migrationsImage: images.catalogue.reference },
       catalogue: { host: database.host, port: database.port, database: database.name },
+      monitoring: {
+        image: images.monitor.reference,
+        pushgatewayImage: images.pushgateway.reference,
+        prometheusNamespace: SERVICES_NAMESPACE,
+      },
       objectStorage: {
         image: images.minio.reference,
         clientImage: images.minioClient.reference,

@@ -56,7 +56,9 @@ export async function startBuilt(name: string, slots: readonly Slot[]): Promise<
     loadImages(cluster, nodeImages, Object.values(images), report),
   );
   const database = await step("Starting Postgres", () => ensurePostgres(sandbox, network));
-  await step("Starting Prometheus and node-exporter", () => ensurePrometheus(sandbox, network, debian));
+  await step("Starting Prometheus and node-exporter", () =>
+    ensurePrometheus(sandbox, network, debian, cluster.kubeconfig),
+  );
   await nodeReady(node, nodeImages);
   return {
     name,

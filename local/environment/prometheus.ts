@@ -2,20 +2,26 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { DebianPrograms } from "../build/debian-packages.js";
+import { SYSTEM_NAMESPACE, WORKERS_NAMESPACE } from "../stack.js";
 import { ensureAnswering } from "./cluster.js";
 import type { Network } from "./network.js";
 import type { Sandbox } from "./sandbox.js";
+import { discoveredScrapes } from "./scrape-configs.js";
 
 /** Where Prometheus answers, seen from this machine. */
 export function prometheusUrl(network: Network): string {
   return `http://${network.nodeAddress}:9090`;
 }
 
-/** Starts node-exporter on the node and a Prometheus that scrapes it and loads the stack's alert rules. */
+/**
+ * Starts node-exporter on the node and a Prometheus that scrapes it, finds in the cluster what the stack has for it, and
+ * loads the stack's alert rules.
+ */
 export async function ensurePrometheus(
   sandbox: Sandbox,
   network: Network,
   debian: DebianPrograms,
+  kubeconfig: string,
 ): Promise<void> {
   const directory = join(sandbox.stateDirectory, "prometheus");
   await mkdir(join(directory, "rules"), { recursive: true });
@@ -24,6 +30,7 @@ export async function ensurePrometheus(
     rule_files: [join(directory, "rules", "*.yaml")],
     scrape_configs: [
       { job_name: "node-exporter", static_configs: [{ targets: [`${network.nodeAddress}:9100`] }] },
+      ...discoveredScrapes(kubeconfig, [SYSTEM_NAMESPACE, WORKERS_NAMESPACE]),
     ],
   };
   await writeFile(join(directory, "prometheus.yaml"), `${JSON.stringify(configuration, null, 2)}\n`);

@@ -33,6 +33,8 @@ export interface StackImages {
   readonly nodeAgent: BuiltImage;
   readonly catalogue: BuiltImage;
   readonly demoWorker: BuiltImage;
+  readonly monitor: BuiltImage;
+  readonly pushgateway: BuiltImage;
 }
 
 /** What runs beside the stack on a cluster that is not of our own. */
@@ -118,19 +120,22 @@ export async function buildStackImages(sources: ImageSources, report: Report): P
       user: "0:0",
     }),
     demoWorker: await nodeProgram("demo-worker", "demo-worker.mjs", ["local/demo/build.mjs"]),
+    monitor: await nodeProgram("monitor", "monitor.mjs", ["monitor/build.mjs"]),
+    pushgateway: await build({
+      name: "pushgateway",
+      layers: [await linkedProgram(sources, "prometheus-pushgateway")],
+      entrypoint: ["/usr/bin/prometheus-pushgateway"],
+      user: NON_ROOT,
+    }),
   };
 }
 
 /** Builds what stands in a cluster for the database and the monitoring that a team has; what is unchanged is kept. */
 export async function buildServiceImages(sources: ImageSources, report: Report): Promise<ServiceImages> {
-  const { debian } = sources;
   const build = builder(sources, report);
   const shell = await shellLayer(sources);
   const postgres = nativeDirectory();
-  const linked = async (name: string): Promise<Layer> => {
-    const source = await debian.find(name);
-    return [...program(`/usr/bin/${name}`, source), ...(await librariesOf([source]))];
-  };
+  const linked = (name: string): Promise<Layer> => linkedProgram(sources, name);
   const server = fileURLToPath(new URL("../demo/source-server.mjs", import.meta.url));
   return {
     postgres: await build({
@@ -169,6 +174,12 @@ export async function buildServiceImages(sources: ImageSources, report: Report):
       user: NON_ROOT,
     }),
   };
+}
+
+/** A program of the distribution with its libraries, all from where they are installed. */
+async function linkedProgram({ debian }: ImageSources, name: string): Promise<Layer> {
+  const source = await debian.find(name);
+  return [...program(`/usr/bin/${name}`, source), ...(await librariesOf([source]))];
 }
 
 /** What makes and mounts a filesystem in a file; busybox makes no ext4. */

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { selectorLabels } from "../../../components/lib/labels.js";
 import type { Role } from "../../../components/lib/labels.js";
 import { buildNetworkPolicies } from "../../../components/lib/network-policies.js";
+import { SERVICES_NAMESPACE } from "../../../local/environment/hosted/names.js";
 import { allowedTraffic } from "../../support/network-policies.js";
 import type { Peer } from "../../support/network-policies.js";
 import { sharedEnvironment } from "../../support/shared-environment.js";
@@ -42,8 +43,11 @@ function everyone(environment: string): Peer[] {
     role("object-storage-setup", "video-storage"),
     role("object-storage-probe", "video-storage"),
     role("catalogue-migrations", "video-storage"),
+    role("exporter", "video-storage"),
+    role("pushgateway", "video-storage"),
     pod("no-role-system", "video-storage", {}),
     pod("name-service", "kube-system", { "k8s-app": "kube-dns" }),
+    pod("prometheus", SERVICES_NAMESPACE, { app: "prometheus" }),
     pod("stranger", "default", { app: "web" }),
     pod("impostor", "default", selectorLabels(environment, "worker")),
   ];
@@ -53,9 +57,9 @@ const OURS = [
   ...["worker-acme", "worker-globex", "uploader", "cleanup", "placement", "no-role"],
   "other-environment",
   ...["object-storage", "object-storage-setup", "object-storage-probe"],
-  ...["catalogue-migrations", "no-role-system"],
+  ...["catalogue-migrations", "exporter", "pushgateway", "no-role-system"],
 ];
-const OTHERS = ["name-service", "stranger", "impostor"];
+const OTHERS = ["name-service", "prometheus", "stranger", "impostor"];
 const pairs = (sources: readonly string[], destinations: readonly string[], ports: string) =>
   Object.fromEntries(
     sources.flatMap((source) =>
@@ -92,7 +96,7 @@ describe("the NetworkPolicies of the running stack", () => {
       ...pairs(OURS, ["name-service"], "TCP 53, UDP 53"),
       // Jobs, and for the migrations their schema.
       ...pairs(
-        ["worker-acme", "worker-globex", "uploader", "catalogue-migrations"],
+        ["worker-acme", "worker-globex", "uploader", "catalogue-migrations", "exporter"],
         ["catalogue"],
         "TCP 5432",
       ),
@@ -107,6 +111,11 @@ describe("the NetworkPolicies of the running stack", () => {
         ["object-storage"],
         "TCP 9000",
       ),
+      // Metrics: how sweeps went, and what Prometheus scrapes.
+      ...pairs(["cleanup"], ["pushgateway"], "TCP 9091"),
+      ...pairs(["prometheus"], ["pushgateway"], "TCP 9091"),
+      ...pairs(["prometheus"], ["exporter"], "TCP 9400"),
+      ...pairs(["prometheus"], ["worker-acme", "worker-globex", "uploader"], "TCP 9401"),
       // Pods and claims. Where an API server listens isn't known in advance, but not at a link-local address.
       ...pairs(["cleanup", "placement", "object-storage-probe"], anywhere, "TCP 443, TCP 6443"),
       "placement > name-service": "TCP 53, TCP 443, TCP 6443, UDP 53",
@@ -126,6 +135,7 @@ describe("the NetworkPolicies of the running stack", () => {
 });
 
 describe("NetworkPolicies of other settings", () => {
+  const scrapes = { prometheusNamespace: SERVICES_NAMESPACE, exporterPort: 9400, workerPort: 9500 };
   const args = {
     environment: "test",
     namespace: "video-jobs",
@@ -162,6 +172,22 @@ describe("NetworkPolicies of other settings", () => {
     const allowed = await evaluated({ workerEgress: ["10.9.0.0/16"] });
     expect(allowed["worker-acme > private"]).toBe("everything");
     expect(allowed["worker-acme > internet"]).toBe("TCP 5432");
+  });
+
+  it("let nobody scrape without monitoring, and sweeps to a Pushgateway that is elsewhere", async () => {
+    const without = await evaluated({});
+    expect(Object.keys(without).filter((pair) => /> (?:exporter|pushgateway)/.test(pair))).toEqual([]);
+    expect(without).not.toHaveProperty(["prometheus > worker-acme"]);
+    expect(without).not.toHaveProperty(["exporter > private"]);
+    const theirs = { name: "pushgateway", roles: ["cleanup"] as const, host: "10.9.8.7", port: 9091 };
+    const monitoring = { ...scrapes, pushgatewayPort: null };
+    const catalogue = { host: "10.9.8.6", port: 5432 };
+    const allowed = await evaluated({ monitoring, services: [theirs], catalogue });
+    expect(allowed["prometheus > worker-acme"]).toBe("TCP 9500");
+    expect(allowed["prometheus > exporter"]).toBe("TCP 9400");
+    expect(allowed).not.toHaveProperty(["prometheus > pushgateway"]);
+    expect(allowed["cleanup > private"]).toContain("TCP 9091");
+    expect(allowed).not.toHaveProperty(["worker-acme > private"]);
   });
 
   it("open a service in the cluster to the roles that need it, by its namespace", async () => {
