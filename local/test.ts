@@ -18,6 +18,7 @@ interface Counts {
 const CHECKS: readonly (readonly string[])[] = [
   ["tsc", "--project", "tsconfig.json"],
   ["tsc", "--project", "policies/tsconfig.json", "--noEmit"],
+  ["tsc", "--project", "monitor/src/status/page/tsconfig.json"],
   ["eslint", "."],
   ["prettier", "--check", "--log-level", "warn", "."],
 ];

@@ -69,8 +69,8 @@ export function rulesOf(config: CleanupConfig): Rules {
   return { retention, tenantRetention, pressure, heartbeatTimeoutSeconds, checkPods, hasObjectStorage };
 }
 
-/** What counts for one tenant's jobs. */
-function timesOf({ retention, tenantRetention }: Rules, tenantId: TenantId): Retention {
+/** The times and the action that count for one tenant's jobs. */
+export function retentionFor({ retention, tenantRetention }: Rules, tenantId: TenantId): Retention {
   return tenantRetention ? retentionOf({ retention, tenantRetention }, tenantId) : retention;
 }
 
@@ -165,7 +165,7 @@ function byState(
   pod: PodLiveness | undefined,
   rules: Rules,
 ): Verdict {
-  const retention = timesOf(rules, catalogue.tenantId);
+  const retention = retentionFor(rules, catalogue.tenantId);
   switch (state) {
     case "active":
       return active(catalogue.heartbeatAgeSeconds, pod, rules);
@@ -209,7 +209,7 @@ function active(age: number, pod: PodLiveness | undefined, rules: Rules): Verdic
 }
 
 function completed(catalogue: CatalogueFacts, rules: Rules): Verdict {
-  const { completedAction, completedSeconds } = timesOf(rules, catalogue.tenantId);
+  const { completedAction, completedSeconds } = retentionFor(rules, catalogue.tenantId);
   if (completedAction === "keep") {
     return keep("completed-kept", "it is completed but not uploaded, and such jobs are kept");
   }
@@ -224,7 +224,7 @@ function handedOver(catalogue: CatalogueFacts, rules: Rules): Verdict {
   if (!rules.hasObjectStorage) {
     return report("no-object-storage", "it was handed over through object storage, and none is configured");
   }
-  const { uploadedSeconds } = timesOf(rules, catalogue.tenantId);
+  const { uploadedSeconds } = retentionFor(rules, catalogue.tenantId);
   return expiry("handed-over", catalogue.stateAgeSeconds, uploadedSeconds, "tier");
 }
 

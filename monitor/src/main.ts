@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { UsageError } from "./documents.js";
 import { addExporterCommand } from "./exporter/command.js";
+import { addStatusCommand } from "./status/command.js";
 
 const EXIT_CODES = { ok: 0, failed: 1, usage: 2 } as const;
 
@@ -10,6 +11,7 @@ const program = new Command("monitor")
   .configureHelp({ showGlobalOptions: true });
 
 addExporterCommand(program);
+addStatusCommand(program);
 
 try {
   await program.parseAsync();
