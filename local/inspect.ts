@@ -72,7 +72,8 @@ export async function audit({ environment, json }: { environment: string; json?:
   }
 }
 
-function requireState(environment: string, file: string): void {
+/** Throws {@link Failure} where there is no such environment. */
+export function requireState(environment: string, file: string): void {
   if (existsSync(file)) return;
   throw new Failure(`There is no environment named ${environment} here.`, "Run npm start first.");
 }

@@ -45,6 +45,7 @@ export function whereToLook(environment: Environment, outputs: StackOutputs, eng
       "the whole contract",
       `npm run kubectl -- -n ${outputs.namespace} get configmap video-storage-contract -o yaml`,
     ],
+    ["the status page", "npm run status (--once in the terminal, --json for programs)"],
     ["the audit", "npm run audit"],
     ["Prometheus", prometheus],
     ["kubeconfig", cluster.kubeconfig],
