@@ -12,6 +12,7 @@ import { checkVideo, ensureSampleVideo } from "./demo/sample-video.js";
 import type { Environment } from "./environment/environment.js";
 import { startBareCluster } from "./environment/built.js";
 import { destroyEnvironment, startEnvironment, stopEnvironment } from "./environment/environment.js";
+import { chooseNodes } from "./environment/nodes.js";
 import { workAlone } from "./exclusive.js";
 import { cacheDirectory, stateDirectory } from "./paths.js";
 import { step } from "./progress.js";
@@ -28,6 +29,7 @@ export interface StartOptions {
   readonly context?: string;
   readonly imageLoader?: string;
   readonly build?: boolean;
+  readonly nodes?: string;
   readonly bare?: boolean;
 }
 
@@ -44,8 +46,9 @@ export async function start(options: StartOptions): Promise<void> {
   });
   console.log(`  Runs on ${describeCluster(cluster)}, because ${cluster.why}`);
   if (options.bare) return startBare(options.environment);
-  const slots = localSlots();
-  const room = Math.floor(slots[0]!.bytes * 0.75);
+  const nodes = await chooseNodes(state, options.nodes);
+  const slots = localSlots(nodes);
+  const room = Math.floor(slots[0]![0]!.bytes * 0.75);
   const given = options.video === undefined ? undefined : await checkVideo(options.video, room);
 
   const environment = await startEnvironment(options.environment, cluster, slots);

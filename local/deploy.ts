@@ -11,6 +11,7 @@ import { Failure } from "./failure.js";
 import { step } from "./progress.js";
 import type { Report } from "./progress.js";
 import { STACK, SYSTEM_NAMESPACE, localConfiguration } from "./stack.js";
+import type { LocalConfiguration } from "./stack.js";
 
 /** How the stack is deployed: by the engine, without one, or by the engine where there is one. */
 export type EngineChoice = "pulumi" | "render" | "auto";
@@ -18,20 +19,24 @@ export type EngineChoice = "pulumi" | "render" | "auto";
 /**
  * Deploys the stack into the environment and returns its outputs, and in words how it was done. An
  * environment stays with the way of its first deployment: each of the two keeps its own record of what it made.
+ * `change` is for what one environment has otherwise than all others.
  */
 export async function deploy(
   environment: Environment,
   choice: EngineChoice,
+  change: (given: LocalConfiguration) => LocalConfiguration = (given) => given,
 ): Promise<{ outputs: StackOutputs; engine: string }> {
   const engine = await chooseEngine(environment, choice);
+  const kubeconfig = await readFile(environment.cluster.kubeconfig, "utf8");
+  const configuration = change(localConfiguration(environment, kubeconfig));
   if (engine === "pulumi") {
     const outputs = await step("Deploying the stack with the Pulumi engine", (report) =>
-      deployWithEngine(environment, report),
+      deployWithEngine(environment, configuration, report),
     );
     return { outputs, engine: `the Pulumi engine (${findPulumi()})` };
   }
   const outputs = await step("Deploying the stack (rendered and applied, without an engine)", (report) =>
-    deployRendered(environment, report),
+    deployRendered(environment, configuration, report),
   );
   return {
     outputs,
@@ -57,11 +62,14 @@ async function chooseEngine(environment: Environment, choice: EngineChoice): Pro
   return wanted as "pulumi" | "render";
 }
 
-async function deployWithEngine(environment: Environment, report: Report): Promise<StackOutputs> {
-  const kubeconfig = await readFile(environment.cluster.kubeconfig, "utf8");
+async function deployWithEngine(
+  environment: Environment,
+  configuration: LocalConfiguration,
+  report: Report,
+): Promise<StackOutputs> {
   const { outputs } = await up({
     stack: STACK,
-    ...localConfiguration(environment, kubeconfig),
+    ...configuration,
     stateDirectory: join(environment.stateDirectory, "pulumi"),
     onOutput: (text) => report(text.trim().split("\n").at(-1) ?? ""),
   });
@@ -69,13 +77,16 @@ async function deployWithEngine(environment: Environment, report: Report): Promi
 }
 
 /** Deploys the stack without an engine: the same program, rendered and applied. For trying out. */
-async function deployRendered(environment: Environment, report: Report): Promise<StackOutputs> {
+async function deployRendered(
+  environment: Environment,
+  configuration: LocalConfiguration,
+  report: Report,
+): Promise<StackOutputs> {
   const { cluster, stateDirectory } = environment;
-  const kubeconfig = await readFile(cluster.kubeconfig, "utf8");
   report("rendering the program");
   const rendered = await render({
     stack: STACK,
-    ...localConfiguration(environment, kubeconfig),
+    ...configuration,
     keepSecretsIn: join(stateDirectory, "generated-secrets.json"),
   });
   await apply({

@@ -1,5 +1,4 @@
 import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
-import { addShowOptions } from "@video-storage/monitor/status/command";
 import { Command, CommanderError, Option } from "commander";
 import type { CommandOptions } from "commander";
 
@@ -7,7 +6,6 @@ import { CommandError } from "./command.js";
 import { destroy, start, stop } from "./commands.js";
 import { Failure } from "./failure.js";
 import { audit, kubectl } from "./inspect.js";
-import { status } from "./status.js";
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed (the message says why and what to do), 2 wrong usage, 130 interrupted.
@@ -36,6 +34,7 @@ command("start", { isDefault: true })
   .option("--context <name>", "use the cluster of this kubeconfig context instead of building one")
   .option("--image-loader <command>", "brings the OCI archive {} to the nodes of that cluster")
   .option("--build", "build a cluster even where kind could make one")
+  .option("--nodes <count>", "so many nodes, each with slots, in a cluster that is built here (default: 1)")
   .addOption(new Option("--bare", "build a cluster and put nothing into it").hideHelp())
   .action(start);
 
@@ -57,10 +56,6 @@ command("audit")
   .description("what the sweep deleted and moved, why and for whom, with its chain of hashes verified")
   .option("--json", "one JSON object a row")
   .action(audit);
-
-addShowOptions(command("status"))
-  .description("a page with volumes, jobs, sweeps, the audit and alerts; or the same in the terminal")
-  .action(status);
 
 process.once("SIGINT", () => interrupted(130)).once("SIGTERM", () => interrupted(143));
 

@@ -20,28 +20,30 @@ export const WORKERS_NAMESPACE = "video-jobs";
 const SLOTS_PER_NODE = 3;
 const OBJECT_STORAGE_SLOT = "object-storage";
 
-/** The node that has the slots, as the stack's configuration describes it. */
-function nodesOf({ name, slotsDirectory }: Environment["node"]): NodeWithSlots[] {
-  return [{ name, id: 0, slots: SLOTS_PER_NODE, directory: slotsDirectory }];
+/** The nodes that have the slots, as the stack's configuration describes them. */
+function nodesOf(nodes: Environment["nodes"]): NodeWithSlots[] {
+  return nodes.map(({ name, slotsDirectory }, id) => {
+    return { name, id, slots: SLOTS_PER_NODE, directory: slotsDirectory };
+  });
 }
 
-/** The slots that the node must have for the stack: one a worker, and one for the S3 server. */
-export function localSlots(): Slot[] {
+/** The slots that each node must have for the stack: one a worker, and on the first one for the S3 server. */
+export function localSlots(nodes = 1): Slot[][] {
   const configuration = stackConfiguration(STACK) as {
     slotSize: string;
     objectStorage: { volumeSize: string };
   };
   // Neither the node's name nor the directory plays a part in a slot's user and place.
-  const workers = slotsOf(nodesOf({ name: "node", slotsDirectory: "/" })).map(
-    ({ indexOnNode, runAsUser }) => ({
-      name: `slot-${indexOnNode}`,
-      bytes: Number(parseSize(configuration.slotSize)),
-      uid: runAsUser,
-      gid: UPLOAD_GROUP,
-      // The set-group bit hands the upload group on to every job directory.
-      mode: 0o2750,
-    }),
-  );
+  const named = Array.from({ length: nodes }, (_, id) => ({ name: String(id), slotsDirectory: "/" }));
+  const workers = slotsOf(nodesOf(named)).map(({ node, indexOnNode, runAsUser }) => ({
+    node,
+    name: `slot-${indexOnNode}`,
+    bytes: Number(parseSize(configuration.slotSize)),
+    uid: runAsUser,
+    gid: UPLOAD_GROUP,
+    // The set-group bit hands the upload group on to every job directory.
+    mode: 0o2750,
+  }));
   const objectStorage = {
     name: OBJECT_STORAGE_SLOT,
     bytes: Number(parseSize(configuration.objectStorage.volumeSize)),
@@ -49,7 +51,10 @@ export function localSlots(): Slot[] {
     gid: OBJECT_STORAGE_USER,
     mode: 0o750,
   };
-  return [...workers, objectStorage];
+  return named.map(({ name }, id) => [
+    ...workers.filter(({ node }) => node === name).map(({ node: _, ...slot }) => slot),
+    ...(id === 0 ? [objectStorage] : []),
+  ]);
 }
 
 /** What only this machine knows of the stack's configuration, to go over Pulumi.local.yaml. */
@@ -60,11 +65,12 @@ export interface LocalConfiguration {
 
 /** The configuration of the stack in a running environment. */
 export function localConfiguration(environment: Environment, kubeconfig: string): LocalConfiguration {
-  const { cluster, database, images, node, videoSources } = environment;
+  const { cluster, database, images, nodes, videoSources } = environment;
+  const { name: node, slotsDirectory } = nodes[0]!;
   return {
     config: {
       context: cluster.context,
-      nodes: nodesOf(node),
+      nodes: nodesOf(nodes),
       cleanup: { image: images.cleanupJob.reference, migrationsImage: images.catalogue.reference },
       catalogue: { host: database.host, port: database.port, database: database.name },
       monitoring: {
@@ -76,8 +82,8 @@ export function localConfiguration(environment: Environment, kubeconfig: string)
         image: images.minio.reference,
         clientImage: images.minioClient.reference,
         probeImage: images.objectStorageProbe.reference,
-        node: node.name,
-        path: `${node.slotsDirectory}/${OBJECT_STORAGE_SLOT}`,
+        node,
+        path: `${slotsDirectory}/${OBJECT_STORAGE_SLOT}`,
       },
       // Where the jobs of `npm start` fetch their video from.
       workerEgress: videoSources,

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { Catalogue } from "@video-storage/catalogue/connection";
@@ -18,7 +19,7 @@ import type { NodeImages } from "../images/images.js";
 import { cacheDirectory, stateDirectory } from "../paths.js";
 import { step } from "../progress.js";
 import { POSTGRES_PORT, connectAsAdministrator } from "./administrator.js";
-import { CONTEXT, NODE_NAME, PAUSE_IMAGE, dnsAddress, ensureCluster, waitForNode } from "./cluster.js";
+import { CONTEXT, dnsAddress, ensureControlPlane } from "./cluster.js";
 import type { Cluster } from "./cluster.js";
 import { SLOTS_DIRECTORY, ensureSlots } from "./disks.js";
 import type { Slot } from "./disks.js";
@@ -26,21 +27,23 @@ import type { Environment } from "./environment.js";
 import { ensureNameService } from "./name-service.js";
 import { chooseNetwork, connectNetwork, disconnectNetwork, keptNetwork } from "./network.js";
 import type { Network } from "./network.js";
+import { PAUSE_IMAGE, ensureNode, waitForNode } from "./node.js";
+import type { Node } from "./node.js";
+import { keptNodes, nodeDirectory, nodeName } from "./nodes.js";
 import { ensurePostgres } from "./postgres.js";
 import { ensurePrometheus, loadRules, prometheusUrl } from "./prometheus.js";
 import { endSandbox, ensureSandbox, findSandbox } from "./sandbox.js";
 import type { Sandbox } from "./sandbox.js";
 
 /** A cluster of our own, with nothing in it yet. */
-interface Node {
-  readonly debian: DebianPrograms;
-  readonly sandbox: Sandbox;
-  readonly network: Network;
+interface BuiltCluster {
   readonly cluster: Cluster;
+  readonly network: Network;
+  readonly nodes: readonly Node[];
 }
 
-/** Brings an environment up that runs on this machine and nowhere else. */
-export async function startBuilt(name: string, slots: readonly Slot[]): Promise<Environment> {
+/** Brings an environment up that runs on this machine and nowhere else, with the slots of each of its nodes. */
+export async function startBuilt(name: string, slots: readonly (readonly Slot[])[]): Promise<Environment> {
   await requirePrivilege();
   const state = stateDirectory(name);
   await recordChoice(state, { kind: "built" });
@@ -50,21 +53,22 @@ export async function startBuilt(name: string, slots: readonly Slot[]): Promise<
     await buildStackImages(sources, report),
     await buildNodeImages(sources, report),
   ]);
-  const node = await startNode(state, slots, programs, debian);
-  const { sandbox, network, cluster } = node;
+  const built = await startCluster(state, slots, programs, debian);
+  const { network, cluster, nodes } = built;
+  const { sandbox } = nodes[0]!;
   await step("Loading the images into containerd", (report) =>
-    loadImages(cluster, nodeImages, Object.values(images), report),
+    loadImages(nodes, nodeImages, Object.values(images), report),
   );
   const database = await step("Starting Postgres", () => ensurePostgres(sandbox, network));
   await step("Starting Prometheus and node-exporter", () =>
     ensurePrometheus(sandbox, network, debian, cluster.kubeconfig),
   );
-  await nodeReady(node, nodeImages);
+  await nodesReady(built, nodeImages);
   return {
     name,
     stateDirectory: state,
     cluster: { kubeconfig: cluster.kubeconfig, context: CONTEXT },
-    node: { name: NODE_NAME, slotsDirectory: SLOTS_DIRECTORY },
+    nodes: nodes.map((node) => ({ name: node.name, slotsDirectory: SLOTS_DIRECTORY })),
     database,
     images,
     videoSources: [`${network.hostAddress}/32`],
@@ -86,12 +90,12 @@ export async function startBareCluster(name: string): Promise<string> {
   const nodeImages = await step("Building the container images", (report) =>
     buildNodeImages(sources, report),
   );
-  const node = await startNode(state, [], programs, debian);
+  const built = await startCluster(state, [[]], programs, debian);
   await step("Loading the images into containerd", (report) =>
-    loadImages(node.cluster, nodeImages, [], report),
+    loadImages(built.nodes, nodeImages, [], report),
   );
-  await nodeReady(node, nodeImages);
-  return node.cluster.kubeconfig;
+  await nodesReady(built, nodeImages);
+  return built.cluster.kubeconfig;
 }
 
 /** The catalogue of a built environment, as this machine reaches it. */
@@ -108,43 +112,90 @@ async function builds(): Promise<{ debian: DebianPrograms; programs: Programs }>
   return { debian, programs: await buildPrograms() };
 }
 
-async function startNode(
+async function startCluster(
   state: string,
-  slots: readonly Slot[],
+  slots: readonly (readonly Slot[])[],
   programs: Programs,
   debian: DebianPrograms,
-): Promise<Node> {
-  const tini = await debian.find("tini");
-  const { network, sandbox } = await step("Making the node's namespaces, addresses and disks", async () => {
-    // Another environment sees that a range is taken once it is routed, and not before.
-    const connected = await inTurn("network", async () => {
-      const network = await chooseNetwork(state);
-      const sandbox = await ensureSandbox(state, NODE_NAME, tini);
-      await connectNetwork(network, sandbox);
-      return { network, sandbox };
-    });
-    await ensureSlots(connected.sandbox, slots);
-    return connected;
+): Promise<BuiltCluster> {
+  // All at first, so that a start that was cut short is gone on with, with as many nodes.
+  for (const index of slots.keys()) await mkdir(nodeDirectory(state, index), { recursive: true });
+  const machines = await step("Making the nodes' namespaces, addresses and disks", async () => {
+    const made: Machine[] = [];
+    for (const [index, own] of slots.entries())
+      made.push(await ensureMachine(state, debian, { index, nodes: slots.length, slots: own }));
+    return made;
   });
-  const parts = { sandbox, network, programs, debian };
-  const cluster = await step("Starting Kubernetes", (report) => ensureCluster(parts, report));
-  return { debian, sandbox, network, cluster };
+  const { sandbox, network } = machines[0]!;
+  const cluster = await step("Starting Kubernetes", (report) =>
+    ensureControlPlane({ sandbox, network, programs, debian }, report),
+  );
+  const nodes = await step("Starting the nodes' containerd and kubelet", async (report) => {
+    const started: Node[] = [];
+    for (const [index, machine] of machines.entries())
+      started.push(await ensureNode({ ...machine, index, stateDirectory: state, programs, debian }, report));
+    return started;
+  });
+  return { cluster, network, nodes };
 }
 
-async function nodeReady({ cluster, network }: Node, images: NodeImages): Promise<void> {
-  await step("Waiting for the node to be ready", async () => {
-    await waitForNode(cluster);
-    await ensureNameService(cluster, images.coredns, dnsAddress(network));
+/** A node before anything of Kubernetes runs on it. */
+interface Machine {
+  readonly sandbox: Sandbox;
+  readonly network: Network;
+}
+
+async function ensureMachine(
+  state: string,
+  debian: DebianPrograms,
+  { index, nodes, slots }: { index: number; nodes: number; slots: readonly Slot[] },
+): Promise<Machine> {
+  const tini = await debian.find("tini");
+  // Another environment sees that a range is taken once it is routed, and not before.
+  const machine = await inTurn("network", async () => {
+    const network = await chooseNetwork(state);
+    const sandbox = await ensureSandbox(nodeDirectory(state, index), nodeName(index), tini);
+    await connectNetwork(network, sandbox, index, nodes);
+    return { network, sandbox };
   });
+  await ensureSlots(machine.sandbox, slots);
+  return machine;
+}
+
+/**
+ * Brings one node of an environment that was started back to what its start made: its namespaces, addresses and
+ * disks, containerd, kubelet and kube-proxy. What still runs is left alone. For node 0 that is not the control plane.
+ */
+export async function restoreNode(name: string, index: number, slots: readonly Slot[]): Promise<Node> {
+  const state = stateDirectory(name);
+  const { debian, programs } = await builds();
+  const nodes = await keptNodes(state);
+  const machine = await ensureMachine(state, debian, { index, nodes, slots });
+  return ensureNode({ ...machine, index, stateDirectory: state, programs, debian }, () => {});
+}
+
+async function nodesReady({ cluster, network, nodes }: BuiltCluster, images: NodeImages): Promise<void> {
+  await step(
+    nodes.length === 1 ? "Waiting for the node to be ready" : "Waiting for the nodes to be ready",
+    async () => {
+      for (const { name } of nodes) await waitForNode(cluster, name);
+      await ensureNameService(cluster, images.coredns, dnsAddress(network));
+    },
+  );
 }
 
 /** Ends everything that the environment started. What it stored stays. Returns whether anything ran. */
 export async function stopBuilt(name: string): Promise<boolean> {
   const state = stateDirectory(name);
-  const sandbox = await findSandbox(state);
-  if (sandbox) await endSandbox(sandbox);
+  let ran = false;
+  // Node 0 last: it has the control plane.
+  for (let index = (await keptNodes(state)) - 1; index >= 0; index--) {
+    const sandbox = await findSandbox(nodeDirectory(state, index));
+    if (sandbox) await endSandbox(sandbox);
+    ran ||= sandbox !== undefined;
+  }
   await disconnectNetwork(state);
-  return sandbox !== undefined;
+  return ran;
 }
 
 /** Stops the environment and removes its state. Returns whether there was any. */
@@ -158,19 +209,21 @@ export async function destroyBuilt(name: string): Promise<boolean> {
 }
 
 async function loadImages(
-  cluster: Cluster,
+  nodes: readonly Node[],
   nodeImages: NodeImages,
   others: readonly BuiltImage[],
   report: (detail: string) => void,
 ): Promise<void> {
-  const present = new Set((await cluster.ctr(["images", "list", "--quiet"])).split("\n"));
-  for (const image of [...Object.values(nodeImages), ...others]) {
-    if (present.has(image.reference)) continue;
-    report(image.name);
-    await cluster.ctr(["images", "import", "--local", image.archive]);
-  }
-  if (!present.has(PAUSE_IMAGE) || !present.has(nodeImages.pause.reference)) {
-    await cluster.ctr(["images", "tag", "--force", nodeImages.pause.reference, PAUSE_IMAGE]);
+  for (const { name, ctr } of nodes) {
+    const present = new Set((await ctr(["images", "list", "--quiet"])).split("\n"));
+    for (const image of [...Object.values(nodeImages), ...others]) {
+      if (present.has(image.reference)) continue;
+      report(`${image.name} on ${name}`);
+      await ctr(["images", "import", "--local", image.archive]);
+    }
+    if (!present.has(PAUSE_IMAGE) || !present.has(nodeImages.pause.reference)) {
+      await ctr(["images", "tag", "--force", nodeImages.pause.reference, PAUSE_IMAGE]);
+    }
   }
 }
 

@@ -2,12 +2,20 @@ import type { Catalogue } from "@video-storage/catalogue/connection";
 
 import { recordedChoice } from "../cluster-choice.js";
 import type { ClusterChoice } from "../cluster-choice.js";
+import { Failure } from "../failure.js";
 import type { StackImages } from "../images/images.js";
 import { stateDirectory } from "../paths.js";
 import { destroyBuilt, openBuiltCatalogue, startBuilt, stopBuilt } from "./built.js";
 import type { Slot } from "./disks.js";
 import { destroyHosted, openHostedCatalogue, startHosted, stopHosted } from "./hosted/hosted.js";
 import type { Database } from "./postgres.js";
+
+/** A node that has slots. */
+export interface EnvironmentNode {
+  readonly name: string;
+  /** Parent of the slots' mount points. */
+  readonly slotsDirectory: string;
+}
 
 /** A running environment, wherever its cluster is. */
 export interface Environment {
@@ -18,12 +26,8 @@ export interface Environment {
     readonly kubeconfig: string;
     readonly context: string;
   };
-  /** The node that has the slots. */
-  readonly node: {
-    readonly name: string;
-    /** Parent of the slots' mount points. */
-    readonly slotsDirectory: string;
-  };
+  /** The nodes that have the slots; the S3 server's volume is on the first. */
+  readonly nodes: readonly EnvironmentNode[];
   /** Postgres, as pods reach it. */
   readonly database: Database;
   readonly images: StackImages;
@@ -41,15 +45,21 @@ export interface Environment {
 }
 
 /**
- * Brings an environment up on the chosen cluster: builds what is missing, starts what does not run, changes
- * nothing that is already right. Safe to interrupt anywhere and to run again.
+ * Brings an environment up on the chosen cluster, with the slots of each of its nodes: builds what is missing,
+ * starts what does not run, changes nothing that is already right. Safe to interrupt anywhere and to run again.
+ * Throws {@link Failure} for several nodes on a cluster that is not built here.
  */
-export function startEnvironment(
+export async function startEnvironment(
   name: string,
   choice: ClusterChoice,
-  slots: readonly Slot[],
+  slots: readonly (readonly Slot[])[],
 ): Promise<Environment> {
-  return choice.kind === "built" ? startBuilt(name, slots) : startHosted(name, choice, slots);
+  if (choice.kind === "built") return startBuilt(name, slots);
+  if (slots.length === 1) return startHosted(name, choice, slots[0]!);
+  throw new Failure(
+    `${slots.length} nodes are only made for a cluster that is built here; on yours, the slots are on one.`,
+    "Leave --nodes out, or build a cluster: npm start -- --build.",
+  );
 }
 
 /** Ends everything that the environment started. What it stored stays. Returns whether anything ran. */

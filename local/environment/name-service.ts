@@ -1,5 +1,6 @@
 import type { BuiltImage } from "../images/image.js";
 import type { Cluster } from "./cluster.js";
+import { nodeName } from "./nodes.js";
 
 /** Deploys CoreDNS, so that pods find Services by name. */
 export async function ensureNameService(cluster: Cluster, image: BuiltImage, address: string): Promise<void> {
@@ -41,6 +42,8 @@ function nameServiceObjects(image: string, address: string): object[] {
         template: {
           metadata: { labels: metadata.labels },
           spec: {
+            // With the control plane, so that another node that is away takes no names with it.
+            nodeSelector: { "kubernetes.io/hostname": nodeName(0) },
             serviceAccountName: name,
             securityContext: {
               runAsNonRoot: true,

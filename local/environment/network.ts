@@ -12,13 +12,22 @@ import type { Sandbox } from "./sandbox.js";
  */
 export interface Network {
   readonly bridge: string;
-  /** This machine, as the sandbox sees it. */
+  /** This machine, as the sandboxes see it. */
   readonly hostAddress: string;
-  /** The node: API server, Postgres and Prometheus listen here. */
+  /** Node 0: API server, Postgres and Prometheus listen here. */
   readonly nodeAddress: string;
-  readonly podRange: string;
+  /** The pods of all nodes. */
+  readonly podsRange: string;
   readonly serviceRange: string;
   readonly range: string;
+}
+
+/** What of the network is one node's own. */
+export interface NodeNetwork {
+  /** This machine's end of the node's link. */
+  readonly link: string;
+  readonly address: string;
+  readonly podRange: string;
 }
 
 const FIRST_CHOICE = 231;
@@ -29,9 +38,19 @@ export function networkOf(stateDirectory: string, second: number): Network {
     bridge: `vs${fingerprint(stateDirectory).slice(0, 10)}`,
     hostAddress: `10.${second}.0.1`,
     nodeAddress: `10.${second}.0.2`,
-    podRange: `10.${second}.16.0/24`,
+    podsRange: `10.${second}.16.0/20`,
     serviceRange: `10.${second}.32.0/20`,
     range: `10.${second}.0.0/16`,
+  };
+}
+
+/** The part of one node, counted from 0. */
+export function nodeNetworkOf({ bridge, range }: Network, index: number): NodeNetwork {
+  const [first, second] = range.split(".");
+  return {
+    link: `${bridge}n${index === 0 ? "" : index}`,
+    address: `${first}.${second}.0.${2 + index}`,
+    podRange: `${first}.${second}.${16 + index}.0/24`,
   };
 }
 
@@ -94,20 +113,25 @@ export function routedSecondOctets(routes: readonly Route[], except: string): Se
   return taken;
 }
 
-/** Joins the sandbox to this machine. Doing it again changes nothing. */
-export async function connectNetwork(network: Network, sandbox: Sandbox): Promise<void> {
-  const { bridge, hostAddress, nodeAddress } = network;
-  const inside = `${bridge}n`;
+/** Joins a node's sandbox to this machine and to the other nodes. Doing it again changes nothing. */
+export async function connectNetwork(
+  network: Network,
+  sandbox: Sandbox,
+  index: number,
+  nodes: number,
+): Promise<void> {
+  const { bridge, hostAddress, serviceRange } = network;
+  const { link, address, podRange } = nodeNetworkOf(network, index);
   if ((await run("ip", ["link", "show", bridge])).code !== 0)
     await must("ip", ["link", "add", bridge, "type", "bridge"]);
   await must("ip", ["address", "replace", `${hostAddress}/24`, "dev", bridge]);
   await must("ip", ["link", "set", bridge, "up"]);
   if ((await sandbox.run("ip", ["link", "show", "eth0"])).code !== 0) {
-    await run("ip", ["link", "delete", inside]);
+    await run("ip", ["link", "delete", link]);
     await must("ip", [
       "link",
       "add",
-      inside,
+      link,
       "type",
       "veth",
       "peer",
@@ -117,12 +141,16 @@ export async function connectNetwork(network: Network, sandbox: Sandbox): Promis
       String(sandbox.pid),
     ]);
   }
-  await must("ip", ["link", "set", inside, "master", bridge, "up"]);
-  await sandbox.must("ip", ["address", "replace", `${nodeAddress}/24`, "dev", "eth0"]);
+  await must("ip", ["link", "set", link, "master", bridge, "up"]);
+  await sandbox.must("ip", ["address", "replace", `${address}/24`, "dev", "eth0"]);
   await sandbox.must("ip", ["link", "set", "eth0", "up"]);
   await sandbox.must("sh", ["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
-  for (const range of [network.podRange, network.serviceRange]) {
-    await must("ip", ["route", "replace", range, "via", nodeAddress, "dev", bridge]);
+  for (const range of index === 0 ? [podRange, serviceRange] : [podRange])
+    await must("ip", ["route", "replace", range, "via", address, "dev", bridge]);
+  for (let other = 0; other < nodes; other++) {
+    if (other === index) continue;
+    const { podRange: range, address: via } = nodeNetworkOf(network, other);
+    await sandbox.must("ip", ["route", "replace", range, "via", via, "dev", "eth0"]);
   }
 }
 

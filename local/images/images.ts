@@ -237,7 +237,7 @@ export function builder({ directory }: ImageSources, report: Report) {
 }
 
 /** The Node.js that runs this, with the libraries that it is linked to. */
-async function nodeLayer(): Promise<Layer> {
+export async function nodeLayer(): Promise<Layer> {
   return [
     { path: "/usr/local/bin/node", source: process.execPath, mode: 0o755 },
     ...(await accountsAndLibraries([process.execPath])),

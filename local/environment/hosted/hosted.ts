@@ -114,7 +114,7 @@ export async function startHosted(
     name,
     stateDirectory: state,
     cluster: { kubeconfig: access.kubeconfig, context: access.context },
-    node: { name: node, slotsDirectory: HOSTED_SLOTS_DIRECTORY },
+    nodes: [{ name: node, slotsDirectory: HOSTED_SLOTS_DIRECTORY }],
     database: {
       host: POSTGRES_HOST,
       port: POSTGRES_PORT,

@@ -7,8 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { apply, destroyApplied } from "../../../infra/apply.js";
 import type { Manifest } from "../../../infra/manifests.js";
 import { render } from "../../../infra/render.js";
-import { CONTEXT, NODE_NAME } from "../../../local/environment/cluster.js";
+import { CONTEXT } from "../../../local/environment/cluster.js";
 import { SLOTS_DIRECTORY } from "../../../local/environment/disks.js";
+import { nodeName } from "../../../local/environment/nodes.js";
 import { localConfiguration, STACK } from "../../../local/stack.js";
 import { sharedEnvironment } from "../../support/shared-environment.js";
 import type { SharedEnvironment } from "../../support/shared-environment.js";
@@ -52,7 +53,7 @@ async function manifests(): Promise<Manifest[]> {
         adminUrl: url.href,
       },
       images: Object.fromEntries(Object.entries(images).map(([name, reference]) => [name, { reference }])),
-      node: { name: NODE_NAME, slotsDirectory: SLOTS_DIRECTORY },
+      nodes: [{ name: nodeName(0), slotsDirectory: SLOTS_DIRECTORY }],
       videoSources: [],
     } as unknown as Parameters<typeof localConfiguration>[0],
     "",
