@@ -2,7 +2,11 @@ import { defineConfig } from "vitest/config";
 
 /** Tests with an environment of their own that lie beside what they test. */
 const WITH_AN_ENVIRONMENT = ["test/infra/engine-cluster.test.ts"];
-const ON_A_REAL_S3_SERVER = ["test/worker/staging.test.ts", "test/object-storage/**/*.test.ts"];
+const ON_A_REAL_S3_SERVER = [
+  "test/worker/staging.test.ts",
+  "test/object-storage/**/*.test.ts",
+  "test/soak/checker.test.ts",
+];
 
 export default defineConfig({
   test: {

@@ -1,0 +1,41 @@
+/** What can be wrong, and what it means. */
+export const CODES = {
+  "active-job-lost":
+    "a job whose worker is at it is not on its volume and active, or the catalogue says otherwise",
+  "active-job-touched": "the audit has a row about a job that was written while its worker was at it",
+  "chain-broken": "a row of the audit is missing, changed, or not linked to the one before it",
+  "content-differs": "a file that was acknowledged can be read, and is not what its worker wrote",
+  "content-lost": "a file of a completed or active job that was acknowledged can't be read anywhere",
+  "credentials-reach": "a tenant's credentials reached what is another's",
+  "credentials-void":
+    "a tenant's credentials don't reach its own, so that what they don't reach shows nothing",
+  "deleted-early": "a job was deleted before its time, and not because its volume was full",
+  "deleted-without-row": "a directory or an object is gone, and no row of the audit says so",
+  "deletion-unfinished": "a deletion that was begun has no outcome, although there was time for it",
+  "foreign-content": "an object has the bytes of another tenant's file",
+  "foreign-key": "an object, or a row about one, is not under its own tenant's and job's prefix",
+  "foreign-owner": "something on a volume doesn't belong to the slot's user and to its or the upload group",
+  "foreign-record": "a job's record is another job's or tenant's than its place says",
+  "job-lost": "a job that was begun is nowhere",
+  "job-of-another": "the catalogue has a job under another tenant than the one that began it",
+  "job-unknown": "a job on a volume is not in the catalogue, although there was time for it",
+  "left-in-trash": "something lies in a volume's trash beyond its time",
+  "object-differs": "an object's content is not what its row says",
+  "object-left": "an object that no row is about is there beyond its time",
+  "object-missing": "an object that a row is about is not there",
+  "open-mode": "something on a volume can be read by everybody, or written by the upload group",
+  "outcome-without-intent": "the outcome of a deletion has no intent before it",
+  overdue: "a job is, or was, on its volume beyond its time and a period that nothing disturbed",
+  "passed-by": "two sweeps that found nothing wrong left a job that was due",
+  "row-differs": "a column of the audit is not what was hashed",
+  "row-without-deletion": "the audit says that something was deleted or moved, and it is there",
+  "shared-user": "two volumes belong to the same user",
+  "staged-overdue": "objects of an uploaded job are there beyond their time",
+  "two-intents": "a deletion has two intents",
+  "two-outcomes": "a deletion has two outcomes",
+  "unknown-directory": "something lies on a volume that is no known job's",
+  "unsafe-entry": "a link, a second name of a file, or neither file nor directory lies on a volume",
+  "unuploaded-job-deleted": "a completed job that nobody uploaded was deleted",
+} as const;
+
+export type Code = keyof typeof CODES;
