@@ -1,4 +1,5 @@
 import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
+import { addShowOptions } from "@video-storage/monitor/status/command";
 import { Command, CommanderError, Option } from "commander";
 import type { CommandOptions } from "commander";
 
@@ -6,6 +7,7 @@ import { CommandError } from "./command.js";
 import { destroy, start, stop } from "./commands.js";
 import { Failure } from "./failure.js";
 import { audit, kubectl } from "./inspect.js";
+import { status } from "./status.js";
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed (the message says why and what to do), 2 wrong usage, 130 interrupted.
@@ -56,6 +58,10 @@ command("audit")
   .description("what the sweep deleted and moved, why and for whom, with its chain of hashes verified")
   .option("--json", "one JSON object a row")
   .action(audit);
+
+addShowOptions(command("status"))
+  .description("a page with volumes, jobs, sweeps, the audit and alerts; or the same in the terminal")
+  .action(status);
 
 process.once("SIGINT", () => interrupted(130)).once("SIGTERM", () => interrupted(143));
 
