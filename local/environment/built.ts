@@ -61,7 +61,7 @@ export async function startBuilt(name: string, slots: readonly (readonly Slot[])
   );
   const database = await step("Starting Postgres", () => ensurePostgres(sandbox, network));
   await step("Starting Prometheus and node-exporter", () =>
-    ensurePrometheus(sandbox, network, debian, cluster.kubeconfig),
+    ensurePrometheus(sandbox, network, debian, dnsAddress(network)),
   );
   await nodesReady(built, nodeImages);
   return {

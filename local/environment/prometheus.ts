@@ -2,11 +2,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { DebianPrograms } from "../build/debian-packages.js";
-import { SYSTEM_NAMESPACE, WORKERS_NAMESPACE } from "../stack.js";
 import { ensureAnswering } from "./cluster.js";
 import type { Network } from "./network.js";
 import type { Sandbox } from "./sandbox.js";
-import { discoveredScrapes } from "./scrape-configs.js";
+import { stackScrapes } from "./scrape-configs.js";
 
 /** Where Prometheus answers, seen from this machine. */
 export function prometheusUrl(network: Network): string {
@@ -14,14 +13,14 @@ export function prometheusUrl(network: Network): string {
 }
 
 /**
- * Starts node-exporter on the node and a Prometheus that scrapes it, finds in the cluster what the stack has for it, and
- * loads the stack's alert rules.
+ * Starts node-exporter on the node and a Prometheus that scrapes it, finds by the cluster's names what the stack has for
+ * it, and loads the stack's alert rules.
  */
 export async function ensurePrometheus(
   sandbox: Sandbox,
   network: Network,
   debian: DebianPrograms,
-  kubeconfig: string,
+  nameServer: string,
 ): Promise<void> {
   const directory = join(sandbox.stateDirectory, "prometheus");
   await mkdir(join(directory, "rules"), { recursive: true });
@@ -30,10 +29,12 @@ export async function ensurePrometheus(
     rule_files: [join(directory, "rules", "*.yaml")],
     scrape_configs: [
       { job_name: "node-exporter", static_configs: [{ targets: [`${network.nodeAddress}:9100`] }] },
-      ...discoveredScrapes(kubeconfig, [SYSTEM_NAMESPACE, WORKERS_NAMESPACE]),
+      ...stackScrapes(),
     ],
   };
   await writeFile(join(directory, "prometheus.yaml"), `${JSON.stringify(configuration, null, 2)}\n`);
+  const names = join(directory, "resolv.conf");
+  await writeFile(names, `nameserver ${nameServer}\nsearch cluster.local\noptions ndots:5\n`);
   const exporter = await debian.find("prometheus-node-exporter");
   const prometheus = await debian.find("prometheus");
   await ensureAnswering(
@@ -52,7 +53,10 @@ export async function ensurePrometheus(
     "prometheus",
     () => answers(`${prometheusUrl(network)}/-/ready`),
     () =>
-      sandbox.launch("prometheus", prometheus, [
+      sandbox.launch("prometheus", "unshare", [
+        // The cluster's names are for Prometheus alone: the node's other programs are not to depend on them.
+        ...["--mount", "--propagation", "private", "--", "sh", "-c"],
+        ...['mount --bind "$0" /etc/resolv.conf && exec "$@"', names, prometheus],
         `--config.file=${join(directory, "prometheus.yaml")}`,
         `--storage.tsdb.path=${join(directory, "data")}`,
         "--storage.tsdb.retention.time=6h",

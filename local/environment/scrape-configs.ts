@@ -1,55 +1,42 @@
-/** What Prometheus scrapes of the stack, as in docs/monitoring.md; the jobs are the same however it finds them. */
+import { EXPORTER_PORT, WORKER_METRICS_PORT } from "@video-storage/contract/metrics";
 
-const FROM_PUSHES = "video-storage-pushgateway";
-const FROM_PROGRAMS = "video-storage";
+import {
+  EXPORTER,
+  PUSHGATEWAY,
+  PUSHGATEWAY_PORT,
+  WORKER_METRICS,
+} from "../../components/lib/monitoring-workloads.js";
+import { SYSTEM_NAMESPACE, WORKERS_NAMESPACE } from "../stack.js";
 
-const META = "__meta_kubernetes";
-const COMPONENT = `${META}_service_label_app_kubernetes_io_component`;
-
-/** Finds the Services by asking Kubernetes, as a user who may list them and their endpoints and pods in both namespaces. */
-export function discoveredScrapes(kubeconfig: string, namespaces: readonly string[]): object[] {
-  const discovery = {
-    kubernetes_sd_configs: [
-      { role: "endpoints", kubeconfig_file: kubeconfig, namespaces: { names: [...namespaces] } },
-    ],
-  };
-  const annotated = {
-    source_labels: [`${META}_service_annotation_prometheus_io_scrape`, `${META}_endpoint_port_name`],
-    regex: "true;metrics",
-    action: "keep",
-  };
-  const named = [
-    { source_labels: [`${META}_namespace`], target_label: "namespace" },
-    { source_labels: [`${META}_pod_name`], target_label: "pod" },
-  ];
-  const pushed = (action: "keep" | "drop") => ({ source_labels: [COMPONENT], regex: "pushgateway", action });
+/**
+ * What Prometheus scrapes of the stack, by the Services' names alone: it needs no leave to ask Kubernetes, and Debian's
+ * is built without that. docs/monitoring.md says the same.
+ */
+export function stackScrapes(): object[] {
+  const target = (service: string, namespace: string, port: number): string =>
+    `${service}.${namespace}.svc:${port}`;
   return [
     {
-      job_name: FROM_PUSHES,
+      job_name: "video-storage-pushgateway",
       // `job`, `environment` and `volume` are the sweep's own, and not the gateway's.
       honor_labels: true,
-      ...discovery,
-      relabel_configs: [annotated, pushed("keep")],
-    },
-    { job_name: FROM_PROGRAMS, ...discovery, relabel_configs: [annotated, pushed("drop"), ...named] },
-  ];
-}
-
-/** Finds them by their names, for a Prometheus in the cluster that may ask Kubernetes nothing. */
-export function namedScrapes(
-  { namespace, systemNamespace }: { readonly namespace: string; readonly systemNamespace: string },
-  ports: { readonly pushgateway: number; readonly exporter: number; readonly workers: number },
-): object[] {
-  return [
-    {
-      job_name: FROM_PUSHES,
-      honor_labels: true,
-      static_configs: [{ targets: [`pushgateway.${systemNamespace}.svc:${ports.pushgateway}`] }],
+      static_configs: [{ targets: [target(PUSHGATEWAY, SYSTEM_NAMESPACE, PUSHGATEWAY_PORT)] }],
     },
     {
-      job_name: FROM_PROGRAMS,
-      static_configs: [{ targets: [`exporter.${systemNamespace}.svc:${ports.exporter}`] }],
-      dns_sd_configs: [{ names: [`worker-metrics.${namespace}.svc`], type: "A", port: ports.workers }],
+      job_name: "video-storage-exporter",
+      static_configs: [{ targets: [target(EXPORTER, SYSTEM_NAMESPACE, EXPORTER_PORT)] }],
+    },
+    {
+      job_name: "video-storage-workers",
+      dns_sd_configs: [
+        {
+          names: [`${WORKER_METRICS}.${WORKERS_NAMESPACE}.svc`],
+          type: "A",
+          port: WORKER_METRICS_PORT,
+          // A worker may live no longer than the thirty seconds after which a name is asked for again by default.
+          refresh_interval: "5s",
+        },
+      ],
     },
   ];
 }

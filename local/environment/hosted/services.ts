@@ -1,14 +1,11 @@
 import { createHash } from "node:crypto";
 
-import { EXPORTER_PORT, WORKER_METRICS_PORT } from "@video-storage/contract/metrics";
-
-import { PUSHGATEWAY_PORT } from "../../../components/lib/monitoring-workloads.js";
 import type { KubernetesObject, Manifest } from "../../../infra/manifests.js";
 import { manifestId } from "../../../infra/manifests.js";
 import type { ServiceImages } from "../../images/images.js";
 import { SYSTEM_NAMESPACE, WORKERS_NAMESPACE } from "../../stack.js";
 import { ADMINISTRATOR, DATABASE_NAME, POSTGRES_PORT } from "../administrator.js";
-import { namedScrapes } from "../scrape-configs.js";
+import { stackScrapes } from "../scrape-configs.js";
 import { NODE_DIRECTORY, POSTGRES_DIRECTORY, SERVICES_NAMESPACE, SERVICE_USER } from "./names.js";
 import { HOSTNAME_LABEL } from "./nodes.js";
 
@@ -132,10 +129,7 @@ function prometheus({ node, images, rules }: ServicesArgs): KubernetesObject[] {
         job_name: NODE_EXPORTER,
         static_configs: [{ targets: [`${NODE_EXPORTER}.${SERVICES_NAMESPACE}.svc:${NODE_EXPORTER_PORT}`] }],
       },
-      ...namedScrapes(
-        { namespace: WORKERS_NAMESPACE, systemNamespace: SYSTEM_NAMESPACE },
-        { pushgateway: PUSHGATEWAY_PORT, exporter: EXPORTER_PORT, workers: WORKER_METRICS_PORT },
-      ),
+      ...stackScrapes(),
     ],
   };
   const data = { "prometheus.yml": JSON.stringify(configuration), "rules.yml": rules };
