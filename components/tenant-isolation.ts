@@ -41,6 +41,7 @@ export function systemRoles({
 export class TenantIsolation extends pulumi.ComponentResource {
   /** Name of the workers' namespace. */
   readonly namespace: pulumi.Output<string>;
+  /** Name of the system namespace. */
   readonly systemNamespace: pulumi.Output<string>;
 
   constructor(name: string, args: TenantIsolationArgs, opts: pulumi.ComponentResourceOptions = {}) {

@@ -29,6 +29,7 @@ const EXPORTER_CONFIG_MAP = "exporter-config";
 const KEPT_PUSHES = "/data";
 
 export interface MonitoringWorkloadArgs {
+  /** Name of the stack, in the labels of everything. */
   readonly environment: string;
   /** Namespace of the workers. */
   readonly namespace: string;
@@ -38,6 +39,7 @@ export interface MonitoringWorkloadArgs {
   readonly image: string;
   /** Image of the Pushgateway, by digest; null where another one is used. */
   readonly pushgatewayImage: string | null;
+  /** The stack's contract: where the catalogue is, and which slots there are. */
   readonly contract: StackContract;
   /** What the sweep is told: the exporter takes from it how long jobs are kept. */
   readonly cleanupConfig: CleanupConfig;

@@ -5,15 +5,20 @@ import type { Role } from "./labels.js";
 
 /** Where the catalogue listens: an address, a Service's name, or another that a NetworkPolicy can't express. */
 export interface CatalogueAddress {
+  /** An address or a Service's name is opened alone; with another name the port is open anywhere. */
   readonly host: string;
+  /** Of Postgres. */
   readonly port: number;
 }
 
 export interface NetworkPolicyArgs {
+  /** Name of the stack, in the labels of everything. */
   readonly environment: string;
   /** Namespace of the workers. */
   readonly namespace: string;
+  /** Namespace of the object storage, the set-up jobs and the monitoring. */
   readonly systemNamespace: string;
+  /** Opened to the roles that use it. */
   readonly catalogue: CatalogueAddress;
   /** CIDRs that workers may fetch videos from. */
   readonly workerEgress: readonly string[];
@@ -31,6 +36,7 @@ export interface NetworkPolicyArgs {
 export interface MonitoringOpenings {
   /** Namespace of the Prometheus that scrapes. */
   readonly prometheusNamespace: string;
+  /** Of the exporter. */
   readonly exporterPort: number;
   /** Of each worker that serves metrics. */
   readonly workerPort: number;
@@ -42,9 +48,11 @@ export interface MonitoringOpenings {
 export interface ServiceOpening {
   /** Ends the policy's name. */
   readonly name: string;
+  /** Whose pods may reach it. */
   readonly roles: readonly Role[];
   /** An address, or a Service's name such as `clamd.scan.svc`; with any other name its port is open anywhere. */
   readonly host: string;
+  /** TCP. */
   readonly port: number;
 }
 

@@ -20,6 +20,7 @@ import { containerSecurity, podSecurity, userNamespace } from "./security-contex
 
 /** Which slot a worker uses, and for whom. */
 export interface WorkerScratchUse {
+  /** The stack's contract, as its outputs or its ConfigMap have it. */
   readonly contract: StackContract;
   /** Name of the volume this worker owns; one of the contract's slots. */
   readonly slot: string;
@@ -31,7 +32,9 @@ export interface WorkerScratchUse {
 
 /** The parts of a pod's template that {@link withWorkerScratch} reads; whatever else it has is kept. */
 export interface PodTemplate {
+  /** As Kubernetes has it. */
   readonly metadata?: { readonly labels?: Record<string, string>; readonly [field: string]: unknown };
+  /** As Kubernetes has it. */
   readonly spec: {
     readonly containers: readonly Container[];
     readonly volumes?: readonly { readonly name: string; readonly [field: string]: unknown }[];
@@ -44,7 +47,9 @@ export interface PodTemplate {
 
 /** A template that has what a worker needs. */
 export interface WorkerPodTemplate {
+  /** What it was, with the labels by which workers are found. */
   readonly metadata: { readonly labels: Record<string, string>; readonly [field: string]: unknown };
+  /** What it was, with the slot, the user and the credentials. */
   readonly spec: {
     readonly securityContext: Record<string, unknown>;
     readonly containers: readonly (Container & Required<Pick<Container, "securityContext">>)[];
@@ -55,13 +60,17 @@ export interface WorkerPodTemplate {
 
 /** The parts of a container that {@link withWorkerScratch} reads. */
 export interface Container {
+  /** As Kubernetes has it. */
   readonly name: string;
+  /** The contract's variables are added. */
   readonly env?: readonly { readonly name: string; readonly [field: string]: unknown }[];
+  /** The slot, the contract and the credentials are added. */
   readonly volumeMounts?: readonly {
     readonly name: string;
     readonly mountPath: string;
     readonly [field: string]: unknown;
   }[];
+  /** Restricted; what contradicts that is an error. */
   readonly securityContext?: Record<string, unknown>;
   readonly [field: string]: unknown;
 }
@@ -245,9 +254,11 @@ export interface WorkerPodArgs extends WorkerScratchUse {
   readonly image: string;
   /** Empty for the image's own. */
   readonly command?: readonly string[];
+  /** Of the command; empty for the image's own. */
   readonly args?: readonly string[];
   /** More environment variables, none of them secret. */
   readonly env?: readonly { readonly name: string; readonly value: string }[];
+  /** Default: 50m CPU and 64Mi, limited to 512Mi and 128Mi of the node's own disk. */
   readonly resources?: { requests?: Record<string, string>; limits?: Record<string, string> };
 }
 

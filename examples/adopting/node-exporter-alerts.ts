@@ -9,7 +9,14 @@ const cluster = new k8s.Provider("cluster", { kubeconfig: config.requireSecret("
 
 const alerts = new NodeExporterAlerts(
   "alerts",
-  { environment: pulumi.getStack(), namespace: "monitoring", directories: ["/mnt/scratch"] },
+  {
+    environment: pulumi.getStack(),
+    namespace: "monitoring",
+    source: { by: "node-exporter", directories: ["/mnt/scratch"] },
+    timing: { periodSeconds: 600, startingDeadlineSeconds: 300, activeDeadlineSeconds: 1800 },
+    bytes: { highPercent: 85, lowPercent: 70 },
+    inodes: { highPercent: 85, lowPercent: 70 },
+  },
   { provider: cluster },
 );
 

@@ -1,5 +1,5 @@
 // Bundles a program of this project into one file for Node.js 24, with what cannot be bundled beside it.
-import { cp, mkdir, readdir, rm } from "node:fs/promises";
+import { cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
@@ -26,7 +26,7 @@ export async function bundle({
 }) {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
-  await build({
+  const { metafile } = await build({
     entryPoints: { [name]: entry, ...threads },
     outdir: directory,
     outExtension: { ".js": ".mjs" },
@@ -46,7 +46,11 @@ export async function bundle({
     },
     legalComments: "linked",
     logLevel: "warning",
+    metafile: true,
   });
+  // For who lists what is in the bundle: see local/supply-chain.
+  const inputs = process.env["VIDEO_STORAGE_BUNDLE_INPUTS"];
+  if (inputs) await writeFile(inputs, JSON.stringify(Object.keys(metafile.inputs)));
   for (const path of copy) await cp(path, join(directory, path.split("/").at(-1)), { recursive: true });
   if (locks) await copyKoffi(createRequire(entry), join(directory, "node_modules"));
 }

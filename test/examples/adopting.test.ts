@@ -23,6 +23,10 @@ const CONFIGURATION = {
   probeImage: image("object-storage-probe"),
   minioImage: image("minio"),
   minioClientImage: image("mc"),
+  monitorImage: image("monitor"),
+  // Documents of version 1, as a stack that runs has them.
+  contractFile: `${PROJECT_DIRECTORY}/test/contract/golden/stack-contract.first.json`,
+  cleanupFile: `${PROJECT_DIRECTORY}/test/contract/golden/cleanup-config.first.json`,
   accountId: ACCOUNT,
   secretsLayerArn: "arn:aws:lambda:eu-west-1:015030872274:layer:AWS-Parameters-and-Secrets:1",
   fileSystemArn: `arn:aws:elasticfilesystem:eu-west-1:${ACCOUNT}:file-system/fs-1`,
@@ -92,6 +96,19 @@ describe.each(FILES)("%s", (file) => {
     const components = program.resources.filter(({ custom }) => !custom).map(({ urn }) => urn);
     expect([...program.finished].sort()).toEqual(components.sort());
   });
+});
+
+it("every component has an example", () => {
+  const used = new Set(
+    FILES.flatMap((file) =>
+      [...projectFile(file).matchAll(/from "\.\.\/\.\.\/(components\/[\w-]+)\.js"/g)].map(
+        (match) => `${match[1]}.ts`,
+      ),
+    ),
+  );
+  expect(globSync("components/*.ts", { cwd: PROJECT_DIRECTORY }).filter((file) => !used.has(file))).toEqual(
+    [],
+  );
 });
 
 describe("docs/adopting-one-component.md", () => {

@@ -1,0 +1,88 @@
+import { statSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+
+import { cacheDirectory } from "../paths.js";
+import type { AuditResult } from "./audit.js";
+import type { BundledPackage, ImageContents } from "./bundled-packages.js";
+import { InvalidLicenceError, isAllowed } from "./licences.js";
+
+/** An image as it was last built for the local environment. */
+export interface BuiltSize {
+  readonly image: string;
+  /** Of its OCI archive, base and all. */
+  readonly bytes: number;
+}
+
+/** What of a bundle may not be in an image, as `name@version: why`. */
+export function forbidden(packages: readonly BundledPackage[]): string[] {
+  return packages.flatMap((one) => {
+    // What is of this project is under the project's own licence.
+    if (one.integrity === null) return [];
+    const named = `${one.name}@${one.version}`;
+    if (one.licence === null) return [`${named}: it states no licence`];
+    try {
+      return isAllowed(one.licence) ? [] : [`${named}: ${one.licence} is not on the list of licences`];
+    } catch (error) {
+      if (error instanceof InvalidLicenceError) return [`${named}: ${error.message}`];
+      throw error;
+    }
+  });
+}
+
+/** How many packages are under each licence, most first. */
+export function byLicence(packages: readonly BundledPackage[]): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const { licence, integrity } of packages) {
+    if (integrity !== null) counts.set(licence ?? "none", (counts.get(licence ?? "none") ?? 0) + 1);
+  }
+  return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+}
+
+/** The archives of images that the local environment has built, the newest of each. */
+export async function builtSizes(directory = join(cacheDirectory(), "images")): Promise<BuiltSize[]> {
+  const names = await readdir(directory).catch(() => []);
+  const newest = new Map<string, { bytes: number; at: number }>();
+  for (const name of names) {
+    const image = /^(.+)-[0-9a-f]{12}\.tar$/.exec(name)?.[1];
+    if (image === undefined) continue;
+    const { size, mtimeMs } = statSync(join(directory, name));
+    if ((newest.get(image)?.at ?? -1) < mtimeMs) newest.set(image, { bytes: size, at: mtimeMs });
+  }
+  return [...newest]
+    .map(([image, { bytes }]) => ({ image, bytes }))
+    .sort((a, b) => (a.image < b.image ? -1 : 1));
+}
+
+/** What is told at the end of the tests, a line each. */
+export function reportLines(
+  contents: readonly ImageContents[],
+  sizes: readonly BuiltSize[],
+  audit: AuditResult,
+): string[] {
+  const bundles = contents.flatMap((one) => {
+    const licences = byLicence(one.packages).map(([licence, count]) => `${licence} ${count}`);
+    const refused = forbidden(one.packages);
+    const built = sizes.find(({ image }) => image === one.image);
+    const size =
+      built === undefined ? "image not built here" : `image ${megabytes(built.bytes)} with its base`;
+    return [
+      `${one.image}: bundle ${megabytes(one.bytes)} of ${one.packages.length} packages (${licences.join(", ")}); ${size}`,
+      ...refused.map((line) => `  NOT ALLOWED ${line}`),
+    ];
+  });
+  return [...bundles, auditLine(audit)];
+}
+
+function auditLine(audit: AuditResult): string {
+  if (audit.kind === "unanswered") {
+    return `npm audit: not known, the registry didn't answer it (${audit.reason})`;
+  }
+  const found = Object.entries(audit.bySeverity).filter(([, count]) => count > 0);
+  if (found.length === 0) return "npm audit: no weakness is known in what is deployed";
+  return `npm audit: ${found.map(([severity, count]) => `${count} ${severity}`).join(", ")} in what is deployed`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
