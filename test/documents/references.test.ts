@@ -51,6 +51,17 @@ describe.each(DOCUMENTS)("%s", (document) => {
 });
 
 describe("the documents", () => {
+  it("are each linked from the README or from a document that is", () => {
+    const reached = new Set(["README.md"]);
+    for (const document of reached) {
+      for (const [, target] of projectFile(document).matchAll(/\]\(([^)#\s]+\.md)[^)]*\)/g)) {
+        if (/^[a-z]+:/.test(target!)) continue;
+        reached.add(join(dirname(document), target!));
+      }
+    }
+    expect(DOCUMENTS.filter((document) => !reached.has(document))).toEqual([]);
+  });
+
   it("hold no path of the machine that they were written on", () => {
     const found = DOCUMENTS.filter((document) =>
       /\/work\/|\/root\//.test(readFileSync(join(PROJECT_DIRECTORY, document), "utf8")),
