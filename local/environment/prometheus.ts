@@ -33,6 +33,8 @@ export async function ensurePrometheus(
     ],
   };
   await writeFile(join(directory, "prometheus.yaml"), `${JSON.stringify(configuration, null, 2)}\n`);
+  // A Service's address is no interface's: kube-proxy leads a packet to a pod once it has some route at all.
+  await sandbox.must("ip", ["route", "replace", network.serviceRange, "via", network.hostAddress]);
   const names = join(directory, "resolv.conf");
   await writeFile(names, `nameserver ${nameServer}\nsearch cluster.local\noptions ndots:5\n`);
   const exporter = await debian.find("prometheus-node-exporter");
