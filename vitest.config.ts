@@ -21,9 +21,10 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/local/**", ...WITH_AN_ENVIRONMENT, ...ON_A_REAL_S3_SERVER],
+          exclude: ["test/local/**", "test/alerts/**", ...WITH_AN_ENVIRONMENT, ...ON_A_REAL_S3_SERVER],
         },
       },
+      { extends: true, test: { name: "alerts", include: ["test/alerts/**/*.test.ts"] } },
       {
         extends: true,
         test: {

@@ -1,9 +1,14 @@
 import type * as pulumi from "@pulumi/pulumi";
 
+import { longestCronGap } from "@video-storage/contract/cron-schedule";
 import { EXPORTER_PORT } from "@video-storage/contract/metrics";
 
 import type { AdmissionPoliciesArgs } from "../components/admission-policies.js";
-import { objectStorageIdentities, objectStorageSecretName } from "../components/artifact-bucket.js";
+import {
+  objectStorageIdentities,
+  objectStorageSecretName,
+  probeSettings,
+} from "../components/artifact-bucket.js";
 import type { CatalogueArgs } from "../components/catalogue.js";
 import type { CleanupCronJobArgs } from "../components/cleanup-cron-job.js";
 import { catalogueSecretName } from "../components/lib/catalogue-logins.js";
@@ -17,7 +22,13 @@ import type { StackConfig } from "./config.js";
 import { buildCleanupConfig, buildContract } from "./contract.js";
 import { artifactBucketArgs, objectStorageOpenings } from "./object-storage.js";
 import { servicesOf } from "./services.js";
-import { directoriesOf, objectStorageVolumeName, slotsOfStack, storageClassName } from "./volumes.js";
+import {
+  directoriesOf,
+  localVolumes,
+  objectStorageVolumeName,
+  slotsOfStack,
+  storageClassName,
+} from "./volumes.js";
 
 /** What of the configuration each component gets. */
 
@@ -116,7 +127,50 @@ export function monitoringArgs(config: StackConfig): MonitoringArgs | null {
   };
 }
 
+/** The volumes that alerts are about, and how many of them node-exporter has to see. */
+function watchedVolumes(config: StackConfig): Pick<NodeExporterAlertsArgs, "source" | "mounts"> {
+  const { namespace, storage } = config;
+  const directories = directoriesOf(config);
+  const slots = slotsOfStack(config);
+  switch (storage.mode) {
+    case "static": {
+      const paths = localVolumes(config, slots).map(({ path }) => path);
+      const isOutside = (path: string) => !directories.some((directory) => path.startsWith(`${directory}/`));
+      return {
+        source: { by: "node-exporter", directories, mountPoints: paths.filter(isOutside) },
+        mounts: paths.length,
+      };
+    }
+    case "cloud-instance-store":
+      return { source: { by: "node-exporter", directories }, mounts: slots.length };
+    default:
+      // A storage driver's volumes are mounted below the kubelet's own directory, where node-exporter doesn't look.
+      return { source: { by: "kubelet", namespace }, mounts: null };
+  }
+}
+
 export function alertsArgs(config: StackConfig): NodeExporterAlertsArgs {
-  const { environment, systemNamespace } = config;
-  return { environment, namespace: systemNamespace, directories: directoriesOf(config) };
+  const { environment, systemNamespace, monitoring, cleanup, alerts } = config;
+  const bucket = artifactBucketArgs(config);
+  const { operator, ...given } = alerts;
+  return {
+    ...given,
+    environment,
+    namespace: systemNamespace,
+    operator: operator ?? monitoring?.operator ?? false,
+    ...watchedVolumes(config),
+    timing: {
+      periodSeconds: longestCronGap(cleanup.schedule)!,
+      startingDeadlineSeconds: cleanup.startingDeadline,
+      activeDeadlineSeconds: cleanup.activeDeadline,
+    },
+    bytes: { highPercent: cleanup.highWaterPercent, lowPercent: cleanup.lowWaterPercent },
+    inodes: { highPercent: cleanup.inodeHighWaterPercent, lowPercent: cleanup.inodeLowWaterPercent },
+    trashSeconds: config.retention.trash,
+    objectStorage: bucket && {
+      required: probeSettings(bucket).required.capabilities,
+      janitorPeriodSeconds: cleanup.janitorPeriod,
+    },
+    exported: monitoring ? ["sweep", "exporter", "worker"] : [],
+  };
 }

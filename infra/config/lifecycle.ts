@@ -10,13 +10,19 @@ import {
   optional,
   record,
   size,
+  text,
   withDefault,
 } from "../checks.js";
-import { cronSchedule, image, timeZone } from "./patterns.js";
+import { ALERT_DEFAULTS, RUNBOOKS } from "../../components/lib/alerts/rules.js";
+import { cronSchedule, image, LABEL_KEY, labelValue, timeZone } from "./patterns.js";
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+/** A label's name, and a value of it that is text of one line. */
+const METRIC_LABEL = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const metricLabelValue = text(/^[\x20-\x7e]{1,200}$/, "a label's value in Prometheus");
+
 const COMPLETED_ACTIONS = ["tier", "delete", "keep"] as const;
 
 const RANGE = optional(record({ minimum: duration(0), maximum: duration(0) }));
@@ -84,11 +90,27 @@ export const cleanup = record({
 });
 
 const ALERTS = record({
-  /** Percent of a volume in use. */
-  nearlyFullPercent: withDefault(integer(1, 99), 90),
-  /** Percent of a namespace's quota in use. */
-  quotaWarningPercent: withDefault(integer(1, 99), 80),
-  quotaCriticalPercent: withDefault(integer(1, 99), 90),
+  /** Percent of a volume in use right now. */
+  nearlyFullPercent: withDefault(integer(1, 99), ALERT_DEFAULTS.nearlyFullPercent),
+  /** Percent of a volume in use also after sweeps. */
+  quotaWarningPercent: withDefault(integer(1, 99), ALERT_DEFAULTS.quotaWarningPercent),
+  quotaCriticalPercent: withDefault(integer(1, 99), ALERT_DEFAULTS.quotaCriticalPercent),
+  /** So many more abandoned jobs of a tenant within an hour are news. */
+  abandonedPerHour: withDefault(integer(1, 1_000_000), ALERT_DEFAULTS.abandonedPerHour),
+  /** Whether the rules are a PrometheusRule for Prometheus' operator; null for as monitoring.operator says. */
+  operator: optional(boolean()),
+  /** By these the operator's Prometheus selects its rules. */
+  ruleLabels: withDefault(
+    mapOf((key) => LABEL_KEY.test(key), "label keys", labelValue),
+    {},
+  ),
+  /** These tell node-exporter's and the kubelet's series of this cluster from those of others in one Prometheus. */
+  sourceLabels: withDefault(
+    mapOf((name) => METRIC_LABEL.test(name), "names of labels in Prometheus", metricLabelValue),
+    {},
+  ),
+  /** Where the runbooks are to be read. */
+  runbooks: withDefault(text(/^[\x21-\x7e]+$/, "a URL or a path, without spaces"), RUNBOOKS),
 });
 export const alerts = withDefault(ALERTS, ALERTS({}, "alerts", [])!);
 

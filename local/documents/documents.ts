@@ -2,16 +2,18 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { PROJECT } from "../paths.js";
+import { alertsParts } from "./alerts.js";
 import { withParts } from "./generated-parts.js";
 import { componentReference, workerReference } from "./reference.js";
 import { ttlPolicyParts } from "./ttl-policy.js";
 
 /** Every document that is generated, or has generated parts, as it should be; by its path from the root. */
 export async function generatedDocuments(): Promise<Map<string, string>> {
-  const ttlPolicy = "docs/ttl-policy.md";
-  const text = await readFile(join(PROJECT, ttlPolicy), "utf8");
+  const partly = async (path: string, parts: Readonly<Record<string, string>>) =>
+    [path, withParts(await readFile(join(PROJECT, path), "utf8"), parts)] as const;
   return new Map([
-    [ttlPolicy, withParts(text, ttlPolicyParts())],
+    await partly("docs/alerts.md", alertsParts()),
+    await partly("docs/ttl-policy.md", ttlPolicyParts()),
     ["docs/reference/components.md", componentReference().text],
     ["docs/reference/worker.md", workerReference().text],
   ]);

@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 
 import { parseTenantId } from "@video-storage/contract/identity";
 
-import { buildAlertRules } from "../../components/lib/alert-rules.js";
 import { catalogueLogins } from "../../components/lib/catalogue-logins.js";
 import { buildClaim } from "../../components/lib/claims.js";
 import { canonicalJson, cappedName, contentHash, cronJobName } from "../../components/lib/names.js";
@@ -327,22 +326,5 @@ describe("network policies", () => {
   it("let in nobody but the object storage's clients", () => {
     const ingress = policies.filter(({ spec }) => "ingress" in spec);
     expect(ingress.map(({ metadata }) => metadata.name)).toEqual(["allow-object-storage-clients"]);
-  });
-});
-
-describe("alert rules", () => {
-  const { groups } = buildAlertRules({ directories: ["/mnt/a.b"] });
-
-  it("watch the volumes' own mount points", () => {
-    const rules = groups.flatMap((group) => group.rules);
-    expect(rules.map(({ alert, for: wait, labels }) => [alert, wait, labels.severity])).toEqual([
-      ["VideoStorageVolumeFillingUp", "5m", "warning"],
-      ["VideoStorageVolumeNearlyFull", "1m", "critical"],
-      ["VideoStorageVolumeInodesNearlyExhausted", "1m", "critical"],
-    ]);
-    expect(rules[1]!.expr).toBe(
-      String.raw`node_filesystem_avail_bytes{mountpoint=~"(/mnt/a\\.b)/.+",fstype!="tmpfs"} / ` +
-        String.raw`node_filesystem_size_bytes{mountpoint=~"(/mnt/a\\.b)/.+",fstype!="tmpfs"} < 0.10`,
-    );
   });
 });

@@ -269,7 +269,18 @@ const COMPONENTS: Record<string, { make: Make; children: string[] }> = {
   },
   NodeExporterAlerts: {
     make: (name, opts) =>
-      new NodeExporterAlerts(name, { environment, namespace, directories: ["/mnt/a"] }, opts),
+      new NodeExporterAlerts(
+        name,
+        {
+          environment,
+          namespace,
+          source: { by: "node-exporter", directories: ["/mnt/a"] },
+          timing: { periodSeconds: 600, startingDeadlineSeconds: 300, activeDeadlineSeconds: 1800 },
+          bytes: { highPercent: 85, lowPercent: 70 },
+          inodes: { highPercent: 85, lowPercent: 70 },
+        },
+        opts,
+      ),
     children: ["ConfigMap x-rules"],
   },
   Contract: {

@@ -98,7 +98,16 @@ describe("a configuration", () => {
       },
       staging: { maxLocal: 21_600 },
       scan: null,
-      alerts: { nearlyFullPercent: 90, quotaWarningPercent: 80, quotaCriticalPercent: 90 },
+      alerts: {
+        nearlyFullPercent: 90,
+        quotaWarningPercent: 80,
+        quotaCriticalPercent: 90,
+        abandonedPerHour: 3,
+        operator: null,
+        ruleLabels: {},
+        sourceLabels: {},
+        runbooks: "docs/runbooks.md",
+      },
       catalogue: { host: "10.231.0.2", port: 5432, database: "storage", tls: false, ca: null },
       objectStorage: {
         backend: "minio",
