@@ -16,13 +16,10 @@ describe("a source that is asked by many and is away at times", () => {
   });
   /** Answers when it is told to. */
   function asked() {
-    const waiting: PromiseWithResolvers<number>[] = [];
+    const waiting: { resolve: (value: number) => void; reject: (error: Error) => void }[] = [];
     let now = 0;
-    const ask = (): Promise<number> => {
-      const next = Promise.withResolvers<number>();
-      waiting.push(next);
-      return next.promise;
-    };
+    const ask = (): Promise<number> =>
+      new Promise((resolve, reject) => void waiting.push({ resolve, reject }));
     const source = new Source(
       ask,
       options(() => now),
