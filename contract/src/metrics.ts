@@ -302,7 +302,7 @@ export const METRICS = {
     "worker",
     "histogram",
     "worker_write_duration_seconds",
-    "How long it took to write a file, from its first byte to its final name being durable.",
+    "How long it took to write a file, until its final name was durable; the wait for its source counts.",
     ["tenant"],
   ),
   workerErrors: metric(

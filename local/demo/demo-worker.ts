@@ -8,14 +8,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SOURCE_FILE } from "@video-storage/contract/layout";
 import { openStorage } from "@video-storage/worker";
 import type { Job, Storage } from "@video-storage/worker";
+import { serveMetrics } from "@video-storage/worker/metrics";
 
 const [role, argument] = process.argv.slice(2);
 
 const storage = await openStorage({ onCatalogueError: (error) => console.error(String(error)) });
+const metrics = await serveMetrics(storage);
 if (role === "extract") await extract(storage, argument!);
 else if (role === "upload") await upload(storage, argument!);
 else throw new Error(`demo-worker extract|upload, not ${role}`);
 await storage.close();
+await metrics.close();
 
 async function extract(storage: Storage, ending: string): Promise<void> {
   const url = process.env["VIDEO_URL"]!;

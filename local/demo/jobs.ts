@@ -74,7 +74,7 @@ export async function runJobs(
     jobs.push(job);
     report(`${jobs.length} of ${Object.keys(STORIES).length} jobs have a source.mp4`);
   };
-  const args = { contract, image: environment.images.demoWorker.reference };
+  const args = { contract, image: environment.images.demoWorker.reference, metrics: true };
   const extract = async (story: Story, tenant: string, slot: string): Promise<DemoJob> => {
     const { ending } = STORIES[story];
     const env = [{ name: "VIDEO_URL", value: source.url }];

@@ -106,6 +106,24 @@ describe.skipIf(endpoint === undefined)("on a real S3 server", () => {
     return Buffer.from(await Body!.transformToByteArray());
   };
 
+  it("is told of once with what it stores, however often a file is staged", async () => {
+    const told: number[] = [];
+    storage.observe({ staged: (bytes) => told.push(bytes) });
+    const job = await storage.createJob();
+    await job.writeFile("source.mp4", Buffer.alloc(1000));
+    await job.checkpoint();
+    expect(told).toEqual([1000]);
+    await job.checkpoint();
+    await job.complete();
+    await job.stage();
+    // The record and nothing of the file again.
+    const { size } = await fs.stat(path.join(job.directory, "metadata.json"));
+    expect(told).toHaveLength(2);
+    expect(Math.abs(told[1]! - size)).toBeLessThan(300);
+    await job.stage();
+    expect(told).toHaveLength(2);
+  });
+
   it.each([
     ["nothing", 0],
     ["a little", 5],

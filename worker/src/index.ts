@@ -3,6 +3,7 @@ export type { CreateJobOptions, Drained, JobDescription, ResumeOptions, Storage 
 export { drainOnSignal } from "./drain.js";
 export { expectedBytesOf } from "./source-length.js";
 export type { SizedSource } from "./source-length.js";
+export type { WorkerActivity, WorkerObserver } from "./observer.js";
 export type { OpenStorageOptions } from "./settings.js";
 export type { Job } from "./job.js";
 export type { UploadView } from "./upload.js";

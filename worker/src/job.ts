@@ -31,6 +31,7 @@ import { requireHarmless, scanBeforeLeaving, tellCatalogue } from "./leaving-gat
 import { openJobFile } from "./job-files.js";
 import { openDirectory } from "./new-directory.js";
 import type { ObjectStorage } from "./object-storage.js";
+import type { Observers } from "./observer.js";
 import { sanitiseText } from "./sanitise.js";
 import { stageFile, stageFiles } from "./staging.js";
 import type { LeavingGate } from "./staging.js";
@@ -50,6 +51,7 @@ export interface JobSurroundings {
   readonly scan: ScanSettings | null;
   readonly onCatalogueError: (error: unknown) => void;
   readonly onStagingError: (error: unknown) => void;
+  readonly observers: Observers;
   readonly onClose: (job: Job) => void;
 }
 
@@ -89,6 +91,8 @@ export class Job {
   readonly #draining = new AbortController();
   readonly #files = new Map<string, FileRecord>();
   readonly #staged = new Map<string, StoredObject>();
+  /** Keys of the objects that were told of: a file that is staged again is there already. */
+  readonly #toldOf = new Set<string>();
   readonly #logs = new Map<string, Promise<FileHandle>>();
   readonly #surroundings: JobSurroundings;
 
@@ -156,7 +160,7 @@ export class Job {
     if (options.continuing !== undefined) parseJobFileName(options.continuing);
     this.#requireActive("files can be written only to an active job");
     this.#requireUnstaged(name);
-    const writing = this.#writeDurably(name, source, options);
+    const writing = this.#told(this.#writeTimed(name, source, options));
     const settled = writing.catch(() => undefined);
     this.#writes.add(settled);
     try {
@@ -219,7 +223,7 @@ export class Job {
    */
   async complete(): Promise<void> {
     const longRunning = this.#stagingDecision(0n, 0n) === "long-running";
-    await this.#inTurn(async () => {
+    await this.#operation(async () => {
       transition(this.state, "completed");
       if (this.#writes.size > 0) {
         throw new WritesInProgressError(
@@ -235,7 +239,7 @@ export class Job {
 
   /** The job's work can't be done. The reason is kept without secrets that can be recognised. As {@link complete}. */
   async fail(reason: string): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#operation(async () => {
       transition(this.state, "failed");
       await this.#end("failed", async () => ({ failure: { reason: sanitiseText(reason) } }));
     });
@@ -248,7 +252,7 @@ export class Job {
    * scanner InfectedFileError (then the job is quarantined), ScanUndecidedError, ScannerUnavailableError.
    */
   async stage(): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#operation(async () => {
       const directory = openDirectory(this.directory);
       try {
         await lockPatiently(directory);
@@ -266,6 +270,7 @@ export class Job {
         // The verdicts first: they are in the record, which is copied too.
         if (gate) await this.#scanAll(directory, gate);
         const objects = await stageFiles(objectStorage, directory, this.#record);
+        this.#tellStaged(objects);
         await exclusively(directory, async () => {
           this.#unreportedObjects = objects;
           await this.#write(this.#staging(await readRecord(directory), objectStorage));
@@ -287,7 +292,9 @@ export class Job {
    */
   async checkpoint(): Promise<void> {
     this.#requireActive("only an active job is checkpointed; a completed one is staged");
-    this.#checkpointing ??= this.#copyWholeFiles().finally(() => (this.#checkpointing = undefined));
+    this.#checkpointing ??= this.#told(this.#copyWholeFiles()).finally(
+      () => (this.#checkpointing = undefined),
+    );
     await this.#checkpointing;
   }
 
@@ -298,7 +305,7 @@ export class Job {
    * repeat after an error, after which the job is still active. Errors: IllegalTransitionError, and as {@link stage}.
    */
   async handOver(): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#operation(async () => {
       transition(this.state, "handed-over");
       const lease = this.#requireActive("it has ended");
       this.#draining.abort();
@@ -314,6 +321,7 @@ export class Job {
         const gate = this.#gate(lease.directory);
         if (gate) await this.#scanAll(lease.directory, gate);
         const objects = await stageFiles(objectStorage, lease.directory, this.#record);
+        this.#tellStaged(objects);
         await this.#end("handed-over", async () => {
           this.#unreportedObjects = objects;
           return this.#staging(this.#record, objectStorage);
@@ -373,6 +381,20 @@ export class Job {
   async restoreLog(name: string, content: Chunks): Promise<void> {
     parseLogName(name);
     await writeDurably(path.join(this.directory, LOGS_DIRECTORY), name, content);
+  }
+
+  async #writeTimed(
+    name: string,
+    source: Chunks,
+    options: { readonly expectedBytes?: number; readonly continuing?: string },
+  ): Promise<FileRecord> {
+    const started = performance.now();
+    const file = await this.#writeDurably(name, source, options);
+    // What went to object storage instead is told of as staged.
+    if (file.location !== "object") {
+      this.#surroundings.observers.wrote(file.bytes, (performance.now() - started) / 1000);
+    }
+    return file;
   }
 
   async #writeDurably(
@@ -446,6 +468,7 @@ export class Job {
         },
       );
       this.#staged.set(name, stored);
+      this.#tellStaged([stored]);
       this.#unreportedObjects.push(stored);
       await this.#report();
       return { bytes: stored.bytes, sha256: stored.sha256, location: "object" };
@@ -466,6 +489,7 @@ export class Job {
         if (this.#staged.has(name) || expected.location === "object") continue;
         const stored = await stageFile(objectStorage, directory, this.identity, name, expected, gate);
         this.#staged.set(name, stored);
+        this.#tellStaged([stored]);
         this.#unreportedObjects.push(stored);
       }
       await this.#inTurn(() => this.#report());
@@ -539,6 +563,7 @@ export class Job {
         files: record.state === "active" ? this.#allFiles() : record.files,
         failure: { reason: message },
       });
+      this.#surroundings.observers.ended("quarantined");
     });
     await this.#closeLogs();
     this.#endLease();
@@ -571,6 +596,7 @@ export class Job {
         files,
       });
     });
+    this.#surroundings.observers.ended(state);
     this.#endLease();
     await this.#report();
     if (this.reported) this.#stopTimer();
@@ -698,6 +724,24 @@ export class Job {
   #stopTimer(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  #tellStaged(objects: readonly StoredObject[]): void {
+    const fresh = objects.filter(({ objectKey }) => !this.#toldOf.has(objectKey));
+    for (const { objectKey } of fresh) this.#toldOf.add(objectKey);
+    if (fresh.length > 0) {
+      this.#surroundings.observers.staged(fresh.reduce((sum, { bytes }) => sum + bytes, 0));
+    }
+  }
+
+  /** What somebody asked for, in turn, told of when it fails. */
+  #operation<T>(work: () => Promise<T>): Promise<T> {
+    return this.#told(this.#inTurn(work));
+  }
+
+  #told<T>(work: Promise<T>): Promise<T> {
+    work.catch((error: unknown) => this.#surroundings.observers.failed(error));
+    return work;
   }
 
   /** One change at a time, in the order of the calls. */

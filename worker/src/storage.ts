@@ -10,9 +10,11 @@ import { parseJobRecord } from "@video-storage/contract/job-record";
 import type { JobRecord } from "@video-storage/contract/job-record";
 import { LOGS_DIRECTORY, METADATA_FILE, jobDirectory } from "@video-storage/contract/layout";
 import { recordKey, recordProof } from "@video-storage/contract/record-proof";
+import type { StackContract } from "@video-storage/contract/stack-contract";
 import { reconcile } from "@video-storage/contract/states";
 import { endPlace, sharePlace, takePlace } from "./admission.js";
 import {
+  AdmissionRefusedError,
   JobExistsError,
   JobNotFoundError,
   JobStateError,
@@ -25,6 +27,8 @@ import { Job } from "./job.js";
 import type { Lease } from "./job.js";
 import { createJobDirectory, removeUnfinished, removeUnfinishedDirectories } from "./new-directory.js";
 import type { ObjectStorage } from "./object-storage.js";
+import { Observers } from "./observer.js";
+import type { WorkerActivity, WorkerObserver } from "./observer.js";
 import { sanitiseAttributes } from "./sanitise.js";
 import { resolveSettings } from "./settings.js";
 import type { OpenStorageOptions, StorageSettings } from "./settings.js";
@@ -70,6 +74,8 @@ export interface JobDescription {
 export interface Storage {
   /** Whose jobs these are. */
   readonly tenantId: TenantId;
+  /** What the stack promises. */
+  readonly contract: StackContract;
   /**
    * A new active job, durable when it returns. Errors: AdmissionRefusedError (then nothing was created),
    * JobExistsError, InvalidIdentityError, InvalidAttributesError, InvalidRecordError, CatalogueRefusedError. That the
@@ -111,6 +117,10 @@ export interface Storage {
    * new is created afterwards.
    */
   drain(): Promise<readonly Drained[]>;
+  /** Tells somebody of what happens from now on; `@video-storage/worker/metrics` makes metrics of it. */
+  observe(observer: WorkerObserver): void;
+  /** What is in hand now. */
+  activity(): WorkerActivity;
   /** Gives up all jobs that are open, as their `close` does. */
   close(): Promise<void>;
 }
@@ -144,7 +154,12 @@ function storageOf(
   catalogue: Catalogue,
   password: () => Promise<string>,
 ): Storage {
-  const { contract, tenantId, root, onCatalogueError } = settings;
+  const { contract, tenantId, root } = settings;
+  const observers = new Observers();
+  const onCatalogueError = (error: unknown): void => {
+    observers.failed(error);
+    settings.onCatalogueError(error);
+  };
   const jobs = new Set<Job>();
   let drained = false;
   let connecting: Promise<ObjectStorage> | undefined;
@@ -164,6 +179,7 @@ function storageOf(
       scan: contract.scan,
       onCatalogueError,
       onStagingError: settings.onStagingError,
+      observers,
       onClose: (closed) => jobs.delete(closed),
     });
     jobs.add(job);
@@ -217,8 +233,9 @@ function storageOf(
     return { identity: current, status };
   };
 
-  return {
+  const storage: Storage = {
     tenantId,
+    contract,
     async createJob({ expectedBytes, attributes = {}, jobId } = {}) {
       const job = await begin({
         jobId: jobId === undefined ? newJobId() : parseJobId(jobId),
@@ -349,6 +366,11 @@ function storageOf(
       drained = true;
       return Promise.all([...jobs].filter((job) => job.state === "active").map(drainJob));
     },
+    observe: (observer) => observers.add(observer),
+    activity: () => ({
+      activeJobs: [...jobs].filter((job) => job.state === "active").length,
+      unreportedJobs: [...jobs].filter((job) => !job.reported).length,
+    }),
     async close() {
       const closed = await Promise.allSettled([...jobs].map((job) => job.close()));
       await catalogue.close();
@@ -356,6 +378,7 @@ function storageOf(
       for (const one of closed) if (one.status === "rejected") throw one.reason;
     },
   };
+  return observed(storage, observers);
 
   /** A job that the catalogue doesn't know has nothing to follow; whoever asks for it says so in his own way. */
   function onlyWhenKnown(jobId: string): (error: unknown) => { identity: JobIdentity } {
@@ -364,6 +387,33 @@ function storageOf(
       return { identity: identityOf(jobId) };
     };
   }
+}
+
+/** The same, with what fails told. */
+function observed(storage: Storage, observers: Observers): Storage {
+  const told = <A extends unknown[], T>(work: (...args: A) => Promise<T>) => {
+    return async (...args: A): Promise<T> => {
+      try {
+        return await work(...args);
+      } catch (error) {
+        if (error instanceof AdmissionRefusedError) observers.refused(error.reason);
+        else observers.failed(error);
+        throw error;
+      }
+    };
+  };
+  return {
+    ...storage,
+    createJob: told((options) => storage.createJob(options)),
+    openJob: told((jobId) => storage.openJob(jobId)),
+    resumeJob: told((jobId, options) => storage.resumeJob(jobId, options)),
+    openForUpload: told((jobId) => storage.openForUpload(jobId)),
+    markUploaded: told(async (jobId) => {
+      await storage.markUploaded(jobId);
+      observers.ended("uploaded");
+    }),
+    describe: told((jobId) => storage.describe(jobId)),
+  };
 }
 
 async function drainJob(job: Job): Promise<Drained> {
