@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { JOB_STATES } from "@video-storage/contract/states";
 
 import { generatedDocuments } from "../../local/documents/documents.js";
+import { componentReference, workerReference } from "../../local/documents/reference.js";
 import { NoSuchPartError, table, withParts } from "../../local/documents/generated-parts.js";
 import { ruleOf, stacks, transitions } from "../../local/documents/ttl-policy.js";
 import { projectFile } from "./markdown.js";
@@ -12,6 +13,12 @@ describe("documents that are generated", () => {
     const documents = await generatedDocuments();
     const outdated = [...documents].filter(([path, text]) => projectFile(path) !== text);
     expect(outdated.map(([path]) => path)).toEqual([]);
+  });
+});
+
+describe("the reference", () => {
+  it("has a comment from the code for every part", () => {
+    expect([...componentReference().undocumented, ...workerReference().undocumented]).toEqual([]);
   });
 });
 

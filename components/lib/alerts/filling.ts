@@ -8,7 +8,9 @@ const HOUR = 60 * MINUTE;
 
 /** Between these two marks sweeps keep a volume, in percent in use. */
 export interface Marks {
+  /** Above it the sweep evicts, in percent of the volume. */
   readonly highPercent: number;
+  /** Down to it. */
   readonly lowPercent: number;
 }
 
