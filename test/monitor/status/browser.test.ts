@@ -279,8 +279,8 @@ describe("to the eye", () => {
     const { page, complaints } = await open({ width, height: 844, path });
     await page.getByRole("heading", { level: 2 }).first().waitFor();
     expect(await page.evaluate(TOO_WIDE)).toEqual([]);
-      const beyond = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
-      expect(await page.evaluate(beyond)).toBeLessThanOrEqual(0);
+    const beyond = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    expect(await page.evaluate(beyond)).toBeLessThanOrEqual(0);
     // Still a table by ear, though each row is a card.
     expect(await page.getByRole("row").count()).toBeGreaterThan(10);
     const heights = (await page.evaluate(
