@@ -11,6 +11,7 @@ import {
 } from "../components/artifact-bucket.js";
 import type { CatalogueArgs } from "../components/catalogue.js";
 import type { CleanupCronJobArgs } from "../components/cleanup-cron-job.js";
+import type { GrafanaDashboardArgs } from "../components/grafana-dashboard.js";
 import { catalogueSecretName } from "../components/lib/catalogue-logins.js";
 import { PUSHGATEWAY_PORT } from "../components/lib/monitoring-workloads.js";
 import type { LocalSsdStorage } from "../components/local-ssd-storage.js";
@@ -172,5 +173,16 @@ export function alertsArgs(config: StackConfig): NodeExporterAlertsArgs {
       janitorPeriodSeconds: cleanup.janitorPeriod,
     },
     exported: monitoring ? ["sweep", "exporter", "worker"] : [],
+  };
+}
+
+/** Null where the stack has no monitoring, or wants no dashboard. */
+export function dashboardArgs(config: StackConfig): GrafanaDashboardArgs | null {
+  if (!config.monitoring?.dashboard) return null;
+  const { environment, namespace, source, sourceLabels, bytes, inodes } = alertsArgs(config);
+  const { nearlyFullPercent } = config.alerts;
+  return {
+    ...{ environment, namespace, source, bytes, inodes, nearlyFullPercent },
+    ...(sourceLabels && { sourceLabels }),
   };
 }

@@ -3,6 +3,7 @@ import { ArtifactBucket } from "../components/artifact-bucket.js";
 import { Catalogue } from "../components/catalogue.js";
 import { CleanupCronJob } from "../components/cleanup-cron-job.js";
 import { Contract } from "../components/contract.js";
+import { GrafanaDashboard } from "../components/grafana-dashboard.js";
 import { LocalSsdStorage } from "../components/local-ssd-storage.js";
 import { Monitoring } from "../components/monitoring.js";
 import { NodeExporterAlerts } from "../components/node-exporter-alerts.js";
@@ -68,6 +69,8 @@ const monitoring = args.monitoringArgs(config);
 if (monitoring) {
   new Monitoring("monitoring", monitoring, { providers, dependsOn: [isolation, catalogueOfJobs] });
 }
+const dashboard = args.dashboardArgs(config);
+if (dashboard) new GrafanaDashboard("dashboard", dashboard, inNamespaces);
 new Contract(
   "contract",
   { contract, catalogueCa: config.catalogue.ca },

@@ -14,6 +14,7 @@ export type Role =
   | "catalogue"
   | "catalogue-migrations"
   | "alerts"
+  | "dashboard"
   | "pushgateway"
   | "exporter"
   | "contract";

@@ -20,6 +20,8 @@ export const monitoring = unlessEmpty(
     prometheusNamespace: withDefault(namespaceName, "monitoring"),
     /** Whether Prometheus' operator is in the cluster, to be told by ServiceMonitors. */
     operator: withDefault(boolean(), false),
+    /** Whether there is a dashboard for Grafana to find. */
+    dashboard: withDefault(boolean(), true),
     workerPort: withDefault(integer(1024, 65_535), WORKER_METRICS_PORT),
   }),
 );

@@ -10,6 +10,7 @@ import { ArtifactBucket } from "../../components/artifact-bucket.js";
 import { Catalogue } from "../../components/catalogue.js";
 import { CleanupCronJob } from "../../components/cleanup-cron-job.js";
 import { Contract } from "../../components/contract.js";
+import { GrafanaDashboard } from "../../components/grafana-dashboard.js";
 import { slotsOf } from "../../components/lib/slots.js";
 import { LocalSsdStorage } from "../../components/local-ssd-storage.js";
 import { Monitoring } from "../../components/monitoring.js";
@@ -266,6 +267,22 @@ const COMPONENTS: Record<string, { make: Make; children: string[] }> = {
       "ServiceMonitor x-video-storage-pushgateway",
       "ServiceMonitor x-video-storage-worker",
     ],
+  },
+  GrafanaDashboard: {
+    make: (name, opts) =>
+      new GrafanaDashboard(
+        name,
+        {
+          environment,
+          namespace,
+          source: { by: "node-exporter", directories: ["/mnt/a"] },
+          bytes: { highPercent: 85, lowPercent: 70 },
+          inodes: { highPercent: 85, lowPercent: 70 },
+          nearlyFullPercent: 90,
+        },
+        opts,
+      ),
+    children: ["ConfigMap x-dashboard"],
   },
   NodeExporterAlerts: {
     make: (name, opts) =>

@@ -57,6 +57,7 @@ describe("a configuration", () => {
         pushgatewayImage: image("pushgateway"),
         pushgatewayUrl: null,
         prometheusNamespace: "monitoring",
+        dashboard: true,
         operator: false,
         workerPort: 9401,
       },

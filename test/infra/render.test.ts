@@ -67,6 +67,7 @@ describe("the rendered local stack", () => {
       "ConfigMap/video-storage/object-storage-probe",
       "ConfigMap/video-storage/object-storage-setup",
       "ConfigMap/video-storage/video-storage-alerts",
+      "ConfigMap/video-storage/video-storage-dashboard",
       "CronJob/video-jobs/cleanup-node-0",
       "Deployment/video-storage/exporter",
       "Deployment/video-storage/pushgateway",
@@ -473,7 +474,7 @@ describe("the command", () => {
     const config = join(directory, "config.json");
     writeFileSync(config, JSON.stringify(LOCAL_CONFIGURATION));
     const { stdout } = await command("--stack", "local", "--out", out, "--config", config);
-    expect(stdout).toBe(`92 objects of stack local written to ${out}\n`);
+    expect(stdout).toBe(`93 objects of stack local written to ${out}\n`);
     expect(readdirSync(out).sort()).toEqual(["_cluster", "video-jobs", "video-storage"]);
     const read = (file: string) => parse(readFileSync(join(out, file), "utf8")) as KubernetesObject;
     expect(read("_cluster/storageclass-video-jobs-local-ssd.yaml")).toEqual(
