@@ -5,10 +5,11 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { bundle } from "../local/images/bundle.mjs";
-import { writePage } from "./src/status/page/build.mjs";
+import { bundlePage, writePage } from "./src/status/page/build.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { out } = parseArgs({ options: { out: { type: "string", default: join(here, "dist") } } }).values;
 
-await bundle({ entry: join(here, "src", "main.ts"), directory: out, name: "monitor" });
-await writePage(join(out, "page"));
+const page = await bundlePage();
+await bundle({ entry: join(here, "src", "main.ts"), directory: out, name: "monitor", beside: page.inputs });
+await writePage(join(out, "page"), page.files);

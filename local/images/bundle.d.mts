@@ -10,6 +10,8 @@ export interface BundleOptions {
   readonly target?: string;
   readonly threads?: Readonly<Record<string, string>>;
   readonly plugins?: Plugin[];
+  /** Files of what is put beside the bundle, for its licences to go along. */
+  readonly beside?: readonly string[];
 }
 
 export declare function bundle(options: BundleOptions): Promise<void>;

@@ -5,13 +5,16 @@ import { dirname, join } from "node:path";
 
 import { build } from "esbuild";
 
+import { LICENCES_FILE, licenceTexts } from "./licence-texts.mjs";
+
 /**
- * Leaves `directory/name.mjs`, and below `directory/node_modules` the native library for system calls where the
- * program makes some. Extra directories are copied beside the file under their own name. `threads` are the entries of
- * the program's own threads, by name: each becomes a file too, and what they share with the program a further one.
+ * Leaves `directory/name.mjs`, the licences of what is in it, and below `directory/node_modules` the native library for
+ * system calls where the program makes some. Extra directories are copied beside the file under their own name.
+ * `threads` are the entries of the program's own threads, by name: each becomes a file too, and what they share with
+ * the program a further one. `beside` are files of what is put beside the bundle, for its licences to go along.
  * @param {{ entry: string, directory: string, name: string, locks?: boolean, copy?: readonly string[],
  *   target?: string, splitting?: boolean,
- *   threads?: Readonly<Record<string, string>>, plugins?: import("esbuild").Plugin[] }} options
+ *   threads?: Readonly<Record<string, string>>, plugins?: import("esbuild").Plugin[], beside?: readonly string[] }} options
  */
 export async function bundle({
   entry,
@@ -23,6 +26,7 @@ export async function bundle({
   splitting = true,
   threads = {},
   plugins = [],
+  beside = [],
 }) {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
@@ -48,9 +52,11 @@ export async function bundle({
     logLevel: "warning",
     metafile: true,
   });
+  const files = [...Object.keys(metafile.inputs), ...beside];
+  await writeFile(join(directory, LICENCES_FILE), await licenceTexts(files));
   // For who lists what is in the bundle: see local/supply-chain.
-  const inputs = process.env["VIDEO_STORAGE_BUNDLE_INPUTS"];
-  if (inputs) await writeFile(inputs, JSON.stringify(Object.keys(metafile.inputs)));
+  const list = process.env["VIDEO_STORAGE_BUNDLE_INPUTS"];
+  if (list) await writeFile(list, JSON.stringify(files));
   for (const path of copy) await cp(path, join(directory, path.split("/").at(-1)), { recursive: true });
   if (locks) await copyKoffi(createRequire(entry), join(directory, "node_modules"));
 }

@@ -8,6 +8,8 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { PROJECT_DIRECTORY } from "../../infra/stack-files.js";
+import { LICENCES_FILE } from "../../local/images/licence-texts.mjs";
+import { imageContents } from "../../local/supply-chain/bundled-packages.js";
 import { projectFile } from "../documents/markdown.js";
 
 const run = promisify(execFile);
@@ -23,6 +25,11 @@ it("there is a container file for every image of ours that the stack runs", () =
   ]);
 });
 
+/** Below its bundle's directory. */
+function programOf(containerfile: string): string {
+  return /^ENTRYPOINT \["node", "\/app\/([^"]+)"\]$/m.exec(containerfile)![1]!;
+}
+
 describe.each(FILES)("%s", (file) => {
   const workspace = path.dirname(file);
   const text = projectFile(file);
@@ -36,11 +43,33 @@ describe.each(FILES)("%s", (file) => {
   });
 
   it("starts a program that its bundle has, and that runs with nothing beside it", async () => {
-    const [, program] = /^ENTRYPOINT \["node", "\/app\/([^"]+)"\]$/m.exec(text)!;
     expect(text).toMatch(/^COPY dist\/ \/app\/$/m);
-    const { stdout } = await run("node", [path.join(directory, program!), "--help"], { cwd: directory });
+    const { stdout } = await run("node", [path.join(directory, programOf(text)), "--help"], {
+      cwd: directory,
+    });
     expect(stdout).toContain(`Usage: ${workspace}`);
   });
+
+  it("has the licence of every package in its bundle go along", async () => {
+    const { packages } = await imageContents(workspace);
+    const texts = await fs.readFile(
+      path.join(path.dirname(path.join(directory, programOf(text))), LICENCES_FILE),
+      "utf8",
+    );
+    const told = [...texts.matchAll(/^={80}\n((?:\S+ \S+\n)+)={80}$/gm)].flatMap((match) =>
+      match[1]!.trimEnd().split("\n"),
+    );
+    // The library that isn't bundled but copied has its licence beside it.
+    const bundled = packages.filter(
+      ({ name, integrity }) => integrity !== null && !/^(?:koffi|@koromix\/)/.test(name),
+    );
+    expect(told.sort()).toEqual(
+      [...new Set(bundled.map(({ name, version }) => `${name} ${version}`))].sort(),
+    );
+    // What isn't a program's but its page's.
+    expect(told.some((one) => one.startsWith("uplot "))).toBe(workspace === "monitor");
+    expect(texts).toMatch(/Permission is hereby granted, free of charge/);
+  }, 60_000);
 
   it("says how it is built, with the script that there is", () => {
     const [, script] = /^#\s+node (\S+) && docker build/m.exec(text)!;
