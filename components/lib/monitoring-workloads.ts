@@ -25,6 +25,12 @@ export const EXPORTER = "exporter";
 /** Name of the Service that has no address of its own and leads to every worker that serves metrics. */
 export const WORKER_METRICS = "worker-metrics";
 
+/**
+ * By default each push is checked against all that was ever pushed, which at a thousand volumes takes a processor a
+ * second; then pushes wait for each other until they give up. All of ours are of one program, and of different groups.
+ */
+export const PUSHGATEWAY_FLAGS = ["--push.disable-consistency-check"] as const;
+
 const EXPORTER_CONFIG_MAP = "exporter-config";
 const KEPT_PUSHES = "/data";
 
@@ -130,6 +136,7 @@ export function buildPushgateway(args: MonitoringWorkloadArgs, image: string) {
         `--web.listen-address=:${PUSHGATEWAY_PORT}`,
         `--persistence.file=${KEPT_PUSHES}/metrics`,
         "--persistence.interval=1m",
+        ...PUSHGATEWAY_FLAGS,
       ],
       ports: [port],
       readinessProbe: { httpGet: { path: "/-/ready", port: PUSHGATEWAY_PORT }, periodSeconds: 2 },

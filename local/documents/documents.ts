@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { PROJECT } from "../paths.js";
 import { alertsParts } from "./alerts.js";
 import { withParts } from "./generated-parts.js";
+import { monitoringParts } from "./monitoring.js";
 import { componentReference, workerReference } from "./reference.js";
 import { ttlPolicyParts } from "./ttl-policy.js";
 
@@ -13,6 +14,7 @@ export async function generatedDocuments(): Promise<Map<string, string>> {
     [path, withParts(await readFile(join(PROJECT, path), "utf8"), parts)] as const;
   return new Map([
     await partly("docs/alerts.md", alertsParts()),
+    await partly("docs/monitoring.md", monitoringParts()),
     await partly("docs/ttl-policy.md", ttlPolicyParts()),
     ["docs/reference/components.md", componentReference().text],
     ["docs/reference/worker.md", workerReference().text],
