@@ -85,7 +85,7 @@ function volumesBlock(status: Status, width: number, paint: Paint, title: Title)
     },
   ]);
   const columns = [
-    { title: "VOLUME", least: 12 },
+    { title: "VOLUME", least: 24 },
     { title: "USE" },
     { title: "USED", align: "right", dropped: 2 },
     { title: "SIZE", align: "right", dropped: 1 },
