@@ -6,7 +6,7 @@ import { alertsParts } from "./alerts.js";
 import { withParts } from "./generated-parts.js";
 import { monitoringParts } from "./monitoring.js";
 import { componentReference, workerReference } from "./reference.js";
-import { ttlPolicyParts } from "./ttl-policy.js";
+import { stateText, ttlPolicyParts } from "./ttl-policy.js";
 
 /** Every document that is generated, or has generated parts, as it should be; by its path from the root. */
 export async function generatedDocuments(): Promise<Map<string, string>> {
@@ -16,6 +16,7 @@ export async function generatedDocuments(): Promise<Map<string, string>> {
     await partly("docs/alerts.md", alertsParts()),
     await partly("docs/monitoring.md", monitoringParts()),
     await partly("docs/ttl-policy.md", ttlPolicyParts()),
+    await partly("docs/worker.md", { "states-as-text": stateText() }),
     ["docs/reference/components.md", componentReference().text],
     ["docs/reference/worker.md", workerReference().text],
   ]);

@@ -9,8 +9,7 @@ import { generatedDocuments } from "./documents.js";
 
 const usage = `npm run reference [-- --check]
 
-Writes the component reference (docs/reference) and the generated parts of docs/alerts.md, docs/monitoring.md and
-docs/ttl-policy.md.
+Writes the reference (docs/reference) and what of other documents is generated: the parts between their marks.
 
   --check   write nothing; name what is out of date, and end with 1 if anything is
   --json    one object: {"written": [], "unchanged": []}, or with --check {"outdated": [], "unchanged": []}`;

@@ -18,12 +18,12 @@ type CompletedAction = RetentionConfig["completedAction"];
 
 /** Who makes a change of state. */
 const MADE_BY: Readonly<Record<string, string>> = {
-  "active>completed": "worker, complete",
-  "active>failed": "worker, fail",
+  "active>completed": "worker, complete()",
+  "active>failed": "worker, fail(reason)",
   "active>quarantined": "worker, a scan found something",
-  "active>handed-over": "worker, drained",
+  "active>handed-over": "worker, handOver() or drain(), and another goes on as a new job",
   "active>abandoned": "sweep, no heartbeat, no lock, no pod",
-  "completed>uploaded": "uploader, markUploaded",
+  "completed>uploaded": "uploader, markUploaded()",
   "completed>quarantined": "uploader, a scan found something",
 };
 

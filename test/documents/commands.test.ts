@@ -105,7 +105,7 @@ describe("the commands in the documents", () => {
       ...[...line.matchAll(/\bnode ([a-z][\w-]*\/[\w./-]+\.m?js)/g)].map((match) => match[1]!),
       ...[...line.matchAll(/\b(policies\/environments\/[\w-]+\.json)/g)].map((match) => match[1]!),
     ]);
-    const built = /^[\w-]+\/dist\//;
+    const built = /^(?:[\w-]+\/)?dist\//;
     const absent = files.filter(
       (file) => !built.test(file) && globSync(file, { cwd: PROJECT_DIRECTORY }).length === 0,
     );
