@@ -125,84 +125,111 @@ function reasonOf(error: unknown): string {
   return code ?? message ?? error.message;
 }
 
-/** What node-exporter measures of mounted filesystems, tmpfs left out. */
-export const FILESYSTEM_QUERIES = {
-  sizeBytes: `node_filesystem_size_bytes{fstype!="tmpfs"}`,
-  availableBytes: `node_filesystem_avail_bytes{fstype!="tmpfs"}`,
-  files: `node_filesystem_files{fstype!="tmpfs"}`,
-  filesFree: `node_filesystem_files_free{fstype!="tmpfs"}`,
-} as const;
+/** Only the filesystems that {@link findSeries} could find, of the many that a node has. */
+const SLOT_MOUNTS = `mountpoint=~".+/slot-[0-9]+",fstype!="tmpfs"`;
 
-/** Only the filesystems that {@link filesystemOf} could find: a node has many others. */
-export const SLOT_MOUNTS = `mountpoint=~".+/slot-[0-9]+"`;
+/** What node-exporter measures of them. */
+const FILESYSTEM_METRICS = {
+  sizeBytes: "node_filesystem_size_bytes",
+  freeBytes: "node_filesystem_free_bytes",
+  availableBytes: "node_filesystem_avail_bytes",
+  files: "node_filesystem_files",
+  filesFree: "node_filesystem_files_free",
+} as const;
 
 const NODE_LABELS = ["node", "nodename", "kubernetes_node", "instance"] as const;
 
-type Slot = StackContract["slots"][number];
+export type Slot = Pick<StackContract["slots"][number], "name" | "node">;
 
 /**
- * Which of these series is of that slot: its mount point ends as the slot's name does (`…/slot-3`), and one of its
+ * Finds which of some series is of a slot: its mount point ends as the slot's name does (`…/slot-3`), and one of its
  * labels names the slot's node. Where the stack has one node, the mount point alone will do. Undefined where that is
  * none, or more than one: then nobody can say.
  */
-export function seriesOf<T extends { readonly labels: Sample["labels"] }>(
-  slot: Pick<Slot, "name" | "node">,
-  slots: readonly Pick<Slot, "node">[],
+export function findSeries<T extends { readonly labels: Sample["labels"] }>(
   series: readonly T[],
-): T | undefined {
-  if (slot.node === null) return undefined;
-  const directory = /slot-\d+$/.exec(slot.name)?.[0];
-  if (directory === undefined) return undefined;
-  const there = series.filter((s) => s.labels["mountpoint"]?.endsWith(`/${directory}`));
-  const named = there.filter((s) => NODE_LABELS.some((label) => isNode(s.labels[label], slot.node!)));
+  slots: readonly Slot[],
+): (slot: Slot) => T | undefined {
+  const there = new Map<string, Set<T>>();
+  const add = (key: string, one: T): void => void there.set(key, (there.get(key) ?? new Set()).add(one));
+  for (const one of series) {
+    const directory = directoryOf(one.labels["mountpoint"] ?? "");
+    if (directory === undefined) continue;
+    add(directory, one);
+    for (const label of NODE_LABELS) {
+      // An instance is a node with a port.
+      const node = one.labels[label]?.replace(/:\d+$/, "");
+      if (node !== undefined) add(`${directory} ${node}`, one);
+    }
+  }
   const single = new Set(slots.map(({ node }) => node)).size === 1;
-  const found = named.length > 0 ? named : single ? there : [];
-  return found.length === 1 ? found[0] : undefined;
+  return ({ name, node }) => {
+    const directory = directoryOf(name);
+    if (node === null || directory === undefined) return undefined;
+    const found = there.get(`${directory} ${node}`) ?? (single ? there.get(directory) : undefined);
+    return found?.size === 1 ? [...found][0] : undefined;
+  };
 }
 
-/** `node-1` is named by `node-1` and, as an instance, by `node-1:9100`. */
-function isNode(value: string | undefined, node: string): boolean {
-  return value === node || value?.replace(/:\d+$/, "") === node;
+function directoryOf(path: string): string | undefined {
+  return /slot-\d+$/.exec(path)?.[0];
 }
 
-/** What a filesystem holds, as an unprivileged writer sees it: what is reserved for root is neither. */
+/** What a filesystem holds, as an unprivileged writer sees it: what is reserved is neither used nor capacity. */
 export interface Filesystem {
   readonly usedBytes: number;
   readonly capacityBytes: number;
   /** Null where it has no limit. */
   readonly inodesUsedPercent: number | null;
+  /** Seconds of Unix time. */
   readonly at: number;
 }
 
-export type FilesystemSamples = Readonly<Record<keyof typeof FILESYSTEM_QUERIES, readonly Sample[]>>;
+export type FilesystemSamples = Readonly<Record<keyof typeof FILESYSTEM_METRICS, readonly Sample[]>>;
 
 export async function readFilesystems(prometheus: Prometheus): Promise<FilesystemSamples> {
   const entries = await Promise.all(
-    Object.entries(FILESYSTEM_QUERIES).map(async ([key, query]) => [
+    Object.entries(FILESYSTEM_METRICS).map(async ([key, metric]) => [
       key,
-      await prometheus.query(query.replace("{", `{${SLOT_MOUNTS},`)),
+      await prometheus.query(`${metric}{${SLOT_MOUNTS}}`),
     ]),
   );
   return Object.fromEntries(entries) as FilesystemSamples;
 }
 
-/** Undefined where no series is found for the slot. */
-export function filesystemOf(
-  slot: Pick<Slot, "name" | "node" | "capacityBytes">,
-  slots: readonly Pick<Slot, "node">[],
-  samples: FilesystemSamples,
-): Filesystem | undefined {
-  const size = seriesOf(slot, slots, samples.sizeBytes);
-  const available = seriesOf(slot, slots, samples.availableBytes);
-  if (!size || !available) return undefined;
-  const files = seriesOf(slot, slots, samples.files)?.value ?? 0;
-  const free = seriesOf(slot, slots, samples.filesFree)?.value ?? 0;
-  return {
-    usedBytes: Math.max(0, size.value - available.value),
-    capacityBytes: size.value,
-    inodesUsedPercent: files > 0 ? (100 * (files - free)) / files : null,
-    at: available.at,
-  };
+/** Of each slot, by its name, for which one series of each kind is found. */
+export function filesystemsOf(slots: readonly Slot[], samples: FilesystemSamples): Map<string, Filesystem> {
+  const find = Object.fromEntries(
+    Object.entries(samples).map(([key, series]) => [key, findSeries(series, slots)]),
+  ) as Record<keyof FilesystemSamples, (slot: Slot) => Sample | undefined>;
+  const filesystems = new Map<string, Filesystem>();
+  for (const slot of slots) {
+    const [size, free, available] = [find.sizeBytes(slot), find.freeBytes(slot), find.availableBytes(slot)];
+    if (!size || !free || !available) continue;
+    const files = find.files(slot)?.value ?? 0;
+    const filesFree = find.filesFree(slot)?.value ?? 0;
+    const usedBytes = Math.max(0, size.value - free.value);
+    filesystems.set(slot.name, {
+      ...{ usedBytes, capacityBytes: usedBytes + available.value, at: available.at },
+      inodesUsedPercent: files > 0 ? (100 * (files - filesFree)) / files : null,
+    });
+  }
+  return filesystems;
+}
+
+/** What a slot held over time. Undefined where no series, or more than one, is found for it. */
+export async function readUsage(
+  prometheus: Prometheus,
+  slot: Slot,
+  slots: readonly Slot[],
+  range: { from: number; to: number; step: number },
+): Promise<Series["points"] | undefined> {
+  const { sizeBytes, freeBytes } = FILESYSTEM_METRICS;
+  const directory = directoryOf(slot.name);
+  if (directory === undefined) return undefined;
+  const mounts = `{${SLOT_MOUNTS.replace("slot-[0-9]+", directory)}}`;
+  const series = await prometheus.queryRange(`${sizeBytes}${mounts} - ${freeBytes}${mounts}`, range);
+  return findSeries(series, slots)(slot)?.points;
 }
 
 /** Rule groups of the storage, by the names that it gives them. */

@@ -42,14 +42,7 @@ import type {
 } from "./model.js";
 import { ageLimits, dueJob, nextSweepPart, rulesFrom } from "./next-sweep.js";
 import { levelOf, problemsOf } from "./problems.js";
-import {
-  FILESYSTEM_QUERIES,
-  PrometheusError,
-  SLOT_MOUNTS,
-  alertsOf,
-  readFilesystems,
-  seriesOf,
-} from "./prometheus.js";
+import { PrometheusError, alertsOf, filesystemsOf, readFilesystems, readUsage } from "./prometheus.js";
 import type { Prometheus } from "./prometheus.js";
 import { Source } from "./source.js";
 import type { Reading } from "./source.js";
@@ -102,7 +95,7 @@ export class StatusReader {
     });
     this.#prometheus =
       prometheus &&
-      new Source(() => readPrometheus(prometheus, contract.environment), {
+      new Source(() => readPrometheus(prometheus, contract), {
         keepMilliseconds: PROMETHEUS_KEPT_MILLISECONDS,
         problemOf: (error) => (error instanceof PrometheusError ? error.message : undefined),
       });
@@ -286,17 +279,11 @@ export class StatusReader {
     { seconds, intervals }: { seconds: number; intervals: number },
   ): Promise<ShownVolume["usage"]> {
     const { prometheus, contract } = this.sources;
-    const directory = /slot-\d+$/.exec(slot?.name ?? "")?.[0];
-    if (!prometheus || !slot || directory === undefined) return [];
+    if (!prometheus || !slot) return [];
     const to = Math.floor(Date.now() / 1000);
     const range = { from: to - seconds, to, step: Math.max(5, Math.round(seconds / intervals)) };
-    const only = SLOT_MOUNTS.replace("slot-[0-9]+", directory);
-    const [size, available] = [FILESYSTEM_QUERIES.sizeBytes, FILESYSTEM_QUERIES.availableBytes].map((query) =>
-      query.replace("{", `{${only},`),
-    );
     try {
-      const series = await prometheus.queryRange(`${size} - ${available}`, range);
-      return seriesOf(slot, contract.slots, series)?.points ?? [];
+      return (await readUsage(prometheus, slot, contract.slots, range)) ?? [];
     } catch (error) {
       if (error instanceof PrometheusError) return [];
       throw error;
@@ -362,7 +349,7 @@ async function readCatalogue(catalogue: Catalogue, rules: Rules) {
   return { now, swept, totals, eligible, overdue, silent, sweeps, audit, lag };
 }
 
-async function readPrometheus(prometheus: Prometheus, environment: string) {
-  const [filesystems, rules] = await Promise.all([readFilesystems(prometheus), prometheus.alertingRules()]);
-  return { filesystems, alerts: alertsOf(rules, environment) };
+async function readPrometheus(prometheus: Prometheus, { environment, slots }: StackContract) {
+  const [samples, rules] = await Promise.all([readFilesystems(prometheus), prometheus.alertingRules()]);
+  return { filesystems: filesystemsOf(slots, samples), alerts: alertsOf(rules, environment) };
 }

@@ -3,15 +3,15 @@ import type { PressurePolicy } from "@video-storage/contract/cleanup-config";
 import { pressureOn } from "@video-storage/contract/pressure";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 import type { ShownVolume, Volume, VolumeCondition, VolumeSort, VolumesPart } from "./model.js";
-import { filesystemOf } from "./prometheus.js";
-import type { FilesystemSamples } from "./prometheus.js";
+import type { Filesystem } from "./prometheus.js";
 import { sweepOf } from "./sweeps.js";
 
 /** What is known of the volumes, each source by itself. */
 export interface VolumeFacts {
   readonly slots: StackContract["slots"];
   readonly swept: readonly (Partial<SweptVolume> & Pick<SweptVolume, "volume" | "unfinishedSince">)[];
-  readonly filesystems: FilesystemSamples | undefined;
+  /** What Prometheus has, by the volume's name. */
+  readonly filesystems: ReadonlyMap<string, Filesystem> | undefined;
   readonly pressure: PressurePolicy | undefined;
   /** The longest time between two sweeps of a volume, in seconds; undefined where the schedule doesn't say. */
   readonly longestGap: number | undefined;
@@ -37,7 +37,7 @@ function volumeOf(
   row: VolumeFacts["swept"][number] | undefined,
 ): Volume {
   const lastSweep = row && isSwept(row) ? sweepOf(row) : null;
-  const measured = slot && facts.filesystems && filesystemOf(slot, facts.slots, facts.filesystems);
+  const measured = slot && facts.filesystems?.get(name);
   const capacityBytes = measured?.capacityBytes ?? lastSweep?.capacityBytes ?? slot?.capacityBytes ?? null;
   const usedBytes = measured?.usedBytes ?? lastSweep?.usageBytes ?? null;
   const usedPercent = usedBytes === null || !capacityBytes ? null : (100 * usedBytes) / capacityBytes;

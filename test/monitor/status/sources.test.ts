@@ -117,7 +117,7 @@ describe("Prometheus", () => {
     const { sizeBytes } = await readFilesystems(connectPrometheus(`${url}/`));
     expect(sizeBytes).toEqual([{ labels: { a: "b" }, at: 1.5, value: 2000 }]);
     expect(asked.sort()).toEqual(
-      ["avail_bytes", "files_free", "files", "size_bytes"].map(
+      ["avail_bytes", "files_free", "files", "free_bytes", "size_bytes"].map(
         (name) => `node_filesystem_${name}{mountpoint=~".+/slot-[0-9]+",fstype!="tmpfs"}`,
       ),
     );

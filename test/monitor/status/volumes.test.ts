@@ -3,8 +3,8 @@ import type { SweptVolume } from "@video-storage/catalogue/status-queries";
 import type { PressurePolicy } from "@video-storage/contract/cleanup-config";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 import type { Volume } from "@video-storage/monitor/status/model";
-import { filesystemOf, seriesOf } from "@video-storage/monitor/status/prometheus";
-import type { FilesystemSamples, Sample } from "@video-storage/monitor/status/prometheus";
+import { filesystemsOf, findSeries } from "@video-storage/monitor/status/prometheus";
+import type { FilesystemSamples, Sample, Slot } from "@video-storage/monitor/status/prometheus";
 import { pageOf, volumesOf, volumesPart } from "@video-storage/monitor/status/volumes";
 import type { VolumeFacts } from "@video-storage/monitor/status/volumes";
 import { stackContract } from "../../support/documents.js";
@@ -69,7 +69,8 @@ describe("the condition of a volume", () => {
   });
 
   it("tells a volume that filled up since from one that a sweep left full", () => {
-    const filesystems = samples({ size: 1000, available: 150 });
+    const filesystem = { usedBytes: 850, capacityBytes: 1000, inodesUsedPercent: null, at: NOW };
+    const filesystems = new Map([["node-0-slot-0", filesystem]]);
     const [volume] = volumesOf(facts({ filesystems }));
     expect(volume).toMatchObject({
       condition: "over-high-mark",
@@ -106,48 +107,58 @@ function sample(labels: Record<string, string>, value: number): Sample {
   };
 }
 
-function samples({ size, available, files = 0, free = 0 }: Record<string, number>): FilesystemSamples {
+function samples({ size = 0, free = 0, available = 0, files = 0, filesFree = 0 }): FilesystemSamples {
   return {
-    ...{ sizeBytes: [sample({}, size!)], availableBytes: [sample({}, available!)] },
-    ...{ files: [sample({}, files)], filesFree: [sample({}, free)] },
+    ...{
+      sizeBytes: [sample({}, size)],
+      freeBytes: [sample({}, free)],
+      availableBytes: [sample({}, available)],
+    },
+    ...{ files: [sample({}, files)], filesFree: [sample({}, filesFree)] },
   };
 }
 
 describe("what node-exporter measures of a volume", () => {
-  const one = [slot("node-0-slot-0", "node-0"), slot("node-0-slot-10", "node-0")];
-  const two = [...one, slot("node-1-slot-0", "node-1")];
+  const one: Slot[] = [slot("node-0-slot-0", "node-0"), slot("node-0-slot-10", "node-0")];
+  const two: Slot[] = [...one, slot("node-1-slot-0", "node-1")];
+  const valuesOf = (slots: readonly Slot[], ...series: Sample[]): (number | undefined)[] =>
+    slots.map((each) => findSeries(series, slots)(each)?.value);
 
   it("is found by its mount point where the stack has one node", () => {
-    const found = sample({}, 1);
-    const others = [sample({ mountpoint: "/mnt/video-jobs/slot-10" }, 2), sample({ mountpoint: "/boot" }, 3)];
-    expect(seriesOf(one[0]!, one, [...others, found])).toBe(found);
-    expect(seriesOf(one[0]!, one, [found, sample({ mountpoint: "/var/other/slot-0" }, 4)])).toBe(undefined);
+    const found = [sample({}, 1), sample({ mountpoint: "/mnt/video-jobs/slot-10" }, 2)];
+    expect(valuesOf(one, ...found, sample({ mountpoint: "/boot" }, 3))).toEqual([1, 2]);
+    // Two could be meant.
+    expect(valuesOf(one, ...found, sample({ mountpoint: "/var/other/slot-0" }, 4))).toEqual([undefined, 2]);
   });
 
   it("is found by its node where there are several, by whichever label names it", () => {
-    const series = [sample({ node: "node-0" }, 1), sample({ instance: "node-1:9100" }, 2)];
-    expect(two.map((each) => seriesOf(each, two, series)?.value)).toEqual([1, undefined, 2]);
-    expect(seriesOf(two[0]!, two, [sample({}, 1)])).toBe(undefined);
+    expect(valuesOf(two, sample({ node: "node-0" }, 1), sample({ instance: "node-1:9100" }, 2))).toEqual([
+      ...[1, undefined, 2],
+    ]);
+    expect(valuesOf(two, sample({}, 1))).toEqual([undefined, undefined, undefined]);
+    // The node's name counts even where there is one node only.
+    expect(valuesOf(one, sample({ node: "node-0" }, 1), sample({ node: "node-9" }, 2))).toEqual([
+      1,
+      undefined,
+    ]);
   });
 
   it("isn't guessed where the storage decides about the node", () => {
-    expect(seriesOf({ name: "pool-slot-0", node: null }, [{ node: null }], [sample({}, 1)])).toBe(undefined);
+    expect(valuesOf([slot("pool-slot-0", null)], sample({}, 1))).toEqual([undefined]);
   });
 
-  it("comes to use and inodes, which a filesystem may not limit", () => {
-    const [volume] = one;
-    expect(filesystemOf(volume!, one, samples({ size: 1000, available: 250, files: 200, free: 50 }))).toEqual(
-      {
-        ...{ usedBytes: 750, capacityBytes: 1000, inodesUsedPercent: 75, at: NOW },
-      },
+  it("comes to use and inodes as an unprivileged writer has them, which a filesystem may not limit", () => {
+    // A fiftieth of an ext4 is reserved: neither used nor to be had.
+    const measured = samples({ size: 1000, free: 270, available: 250, files: 200, filesFree: 50 });
+    expect(filesystemsOf(one, measured)).toEqual(
+      new Map([["node-0-slot-0", { usedBytes: 730, capacityBytes: 980, inodesUsedPercent: 75, at: NOW }]]),
     );
-    expect(filesystemOf(volume!, one, samples({ size: 1000, available: 1000 }))).toMatchObject({
+    const unlimited = samples({ size: 1000, free: 1000, available: 1000 });
+    expect(filesystemsOf(one, unlimited).get("node-0-slot-0")).toMatchObject({
       usedBytes: 0,
       inodesUsedPercent: null,
     });
-    expect(filesystemOf(volume!, one, { ...samples({ size: 1, available: 1 }), sizeBytes: [] })).toBe(
-      undefined,
-    );
+    expect(filesystemsOf(one, { ...measured, freeBytes: [] })).toEqual(new Map());
   });
 });
 

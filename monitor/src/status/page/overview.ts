@@ -4,6 +4,7 @@ import type {
   Alert,
   AuditPart,
   Level,
+  Problem,
   ShownVolume,
   SourceState,
   Status,
@@ -78,14 +79,8 @@ function problems({ problems: found, level }: Status): Description {
 
 const SECTIONS: ReadonlySet<string> = new Set(["volumes", "next", "jobs", "sweeps", "audit", "alerts"]);
 
-function tiles({
-  volumes: v,
-  next: n,
-  jobs: j,
-  audit: a,
-  alerts: alerting,
-  prometheus,
-}: Status): Description {
+function tiles(status: Status): Description {
+  const { volumes: v, next: n, jobs: j, audit: a, alerts: alerting, prometheus } = status;
   const firing = alerting?.alerts.filter(({ state }) => state === "firing").length ?? 0;
   const share = v && v.capacityBytes > 0 ? formatPercent((100 * v.usedBytes) / v.capacityBytes) : "–";
   const { totals, pressed = [] } = n ?? {};
@@ -98,6 +93,7 @@ function tiles({
       "In use",
       v ? share : null,
       v && `${formatBytes(v.usedBytes)} of ${formatBytes(v.capacityBytes)} on ${plural(v.total, "volume")}`,
+      worstOf(status, "volumes"),
     ),
     tile("jobs", "Jobs", j && formatCount(j.jobs), j && `${formatBytes(j.bytes)} of finished files`),
     tile(
@@ -125,9 +121,14 @@ function tiles({
         : prometheus.state === "not-configured"
           ? "no Prometheus was named"
           : "Prometheus can't be asked",
-      alerting && firing > 0 ? "failing" : alerting ? "ok" : "attention",
+      alerting ? worstOf(status, "alerts") : "attention",
     ),
   );
+}
+
+/** How bad is what needs a look of that part. */
+function worstOf({ problems: found }: Status, part: Problem["part"]): Level {
+  return found.find((problem) => problem.part === part)?.level ?? "ok";
 }
 
 function tile(
