@@ -89,6 +89,9 @@ export function connect(settings: CatalogueSettings): Catalogue {
         throw translated(error, where);
       });
       let broken = false;
+      // A connection that breaks between two statements says so here; without a listener it would end the process.
+      const onBroken = (): void => void (broken = true);
+      client.on("error", onBroken);
       try {
         await run(client, "BEGIN");
         const result = await work({ query: (text, values) => run(client, text, values) });
@@ -98,6 +101,7 @@ export function connect(settings: CatalogueSettings): Catalogue {
         await client.query("ROLLBACK").catch(() => (broken = true));
         throw error;
       } finally {
+        client.off("error", onBroken);
         client.release(broken);
       }
     },
