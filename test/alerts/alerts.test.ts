@@ -18,6 +18,9 @@ const CASES: readonly AlertCase[] = [
   ...surroundingsCases,
 ];
 
+/** What promtool says when everything was as expected. */
+const TAKEN = { code: 0, output: "Unit Testing:  test.yml\n  SUCCESS\n\n" };
+
 const rules = buildAlertRules(STACK).groups.flatMap((group) => group.rules);
 const known = new Set(rules.map(({ alert }) => alert));
 
@@ -34,7 +37,41 @@ describe.each([...known])("%s", (alert) => {
   });
 
   it.for(cases.map((one) => [one.what, one] as const))("%s", async ([, one]) => {
-    expect(await play(one)).toEqual({ code: 0, output: "Unit Testing:  test.yml\n  SUCCESS\n\n" });
+    expect(await play(one)).toEqual(TAKEN);
+  });
+});
+
+/** Alerts whose cases are all of what carries the environment. */
+const ours = [...known].filter((alert) => {
+  const { annotations } = rules.find((rule) => rule.alert === alert)!;
+  const cases = CASES.filter((one) => one.alert === alert && one.stack?.source === undefined);
+  const names = cases.flatMap(({ series }) => Object.keys(series));
+  return (
+    !annotations.summary.includes("$labels.mountpoint") &&
+    names.every((name) => name.includes('environment="'))
+  );
+});
+
+describe("another environment in the same Prometheus", () => {
+  const absent = ["VideoStorageExporterDown", "VideoStoragePushgatewayAbsent"];
+
+  it.for(ours.filter((alert) => !absent.includes(alert)))("has no %s of this one", async (alert) => {
+    const cases = CASES.filter(
+      (one) => one.alert === alert && one.seen.some(([, firing]) => firing.length > 0),
+    );
+    expect(cases.length).toBeGreaterThan(0);
+    for (const { series, seen, ...rest } of cases) {
+      const others = Object.entries(series).map(([name, course]) => [
+        name.replace(/environment="prod"/, 'environment="other"'),
+        course,
+      ]);
+      const silent = seen.map(([at]) => [at, []] as const);
+      expect(await play({ ...rest, series: Object.fromEntries(others), seen: silent })).toEqual(TAKEN);
+    }
+  });
+
+  it("is looked for in every alert on metrics of ours", () => {
+    expect(ours.length).toBeGreaterThan(15);
   });
 });
 

@@ -33,7 +33,70 @@ const growing =
   (second) =>
     70 + each * Math.floor(second / 600) + (10 * (second % 600)) / 600;
 
+/** Ends each tooth close to full, and no two after each other at the same height. */
+const tight: Course = (second) => {
+  const top = 95.2 + ((Math.floor(second / 600) * 7) % 5) * 0.2;
+  return 86 + ((top - 86) * (second % 600)) / 600;
+};
+
+/** Percent of a slot of 400 GiB that one gigabyte a second fills in a second. */
+const SLOT_AT_A_GIGABYTE = 100 / 429.5;
+
+/** What holds for bytes and for inodes alike. */
+function ofBoth(kind: "space" | "inodes"): AlertCase[] {
+  const isBytes = kind === "space";
+  const common = {
+    alert: isBytes ? "VideoStorageVolumeFillingUp" : "VideoStorageVolumeInodesFillingUp",
+    interval: 15,
+  };
+  const used = isBytes ? bytesUsed : inodesUsed;
+  const told = (severity: Firing["severity"], left: string): Firing => ({
+    severity,
+    labels: SLOT,
+    summary: `${WHERE} will be out of ${kind} within ${severity === "critical" ? "5m" : "30m"}: ${left} % is left`,
+  });
+  return [
+    {
+      ...common,
+      what: `${kind}: half a minute of a prediction that comes true is told of, and not less`,
+      // Past the mark at 5 minutes and 1 second.
+      series: used(ramp(0, SLOT_AT_A_GIGABYTE)),
+      seen: [
+        [5 * MINUTE, []],
+        [5.5 * MINUTE, []],
+        [5.75 * MINUTE, [told("critical", "19.7")]],
+      ],
+    },
+    {
+      ...common,
+      what: `${kind}: fills as fast to just below the mark that sweeps empty it down to, and stops`,
+      series: used(followed(ramp(0, SLOT_AT_A_GIGABYTE), 292, always(68))),
+      seen: every(0.5, 15 * MINUTE).map((at) => [at, []]),
+    },
+    {
+      ...common,
+      what: `${kind}: each tooth ends close to full, some a little closer`,
+      series: used(tight),
+      seen: every(0.5, 3 * HOUR)
+        .filter((at) => at > 30 * MINUTE)
+        .map((at) => [at, []]),
+    },
+    {
+      ...common,
+      what: `${kind}: grew over the sweeps for half an hour, and then sweeps free it: told of until the next one had its turn`,
+      series: used(followed(growing(2.5), 74 * MINUTE, always(40))),
+      seen: [
+        [72 * MINUTE, [told("warning", (100 - growing(2.5)(72 * MINUTE)!).toFixed(1))]],
+        [80 * MINUTE, [told("warning", "8.8")]],
+        [86 * MINUTE, []],
+      ],
+    },
+  ];
+}
+
 export const fillingCases: AlertCase[] = [
+  ...ofBoth("space"),
+  ...ofBoth("inodes"),
   {
     what: "a gigabyte a second after an hour of usual work: critical three minutes before the volume is full",
     alert,

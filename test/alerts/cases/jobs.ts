@@ -59,8 +59,18 @@ export const jobCases: AlertCase[] = [
     },
     seen: [
       [2 * HOUR, []],
+      [2 * HOUR + MINUTE, []],
       [
-        2 * HOUR + 5 * MINUTE,
+        2 * HOUR + 2 * MINUTE,
+        [
+          warning(
+            { environment: ENVIRONMENT, tenant: "acme" },
+            "3 more jobs of acme were abandoned in the last hour",
+          ),
+        ],
+      ],
+      [
+        3 * HOUR + 10 * MINUTE,
         [
           warning(
             { environment: ENVIRONMENT, tenant: "acme" },
@@ -240,6 +250,7 @@ export const jobCases: AlertCase[] = [
     },
     seen: [
       [45 * MINUTE, []],
+      [46 * MINUTE, []],
       [
         47 * MINUTE,
         [

@@ -141,17 +141,17 @@ export const surroundingsCases: AlertCase[] = [
   {
     what: "the bucket is not looked through, twice as long as it should be",
     alert: "VideoStorageJanitorStale",
-    interval: 600,
+    interval: 60,
     series: looked(always(0)),
     seen: [
-      [48 * HOUR + 40 * MINUTE, []],
+      [48 * HOUR + 46 * MINUTE, []],
       [
-        49 * HOUR,
+        48 * HOUR + 47 * MINUTE,
         [
           {
             severity: "warning",
             labels: { environment: ENVIRONMENT, bucket: "artifacts" },
-            summary: "artifacts was last looked through 2d 1h 0m 0s ago",
+            summary: "artifacts was last looked through 2d 0h 47m 0s ago",
           },
         ],
       ],

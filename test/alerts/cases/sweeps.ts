@@ -171,6 +171,7 @@ export const sweepCases: AlertCase[] = [
     seen: [
       [59 * MINUTE, []],
       [69 * MINUTE, []],
+      [71 * MINUTE, []],
       [72 * MINUTE, [failing]],
       [79 * MINUTE, [failing]],
       [80 * MINUTE, []],

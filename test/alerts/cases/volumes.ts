@@ -20,7 +20,77 @@ const leftBySweeps = (used: number, labels: typeof PUSHED) => ({
   [ofMetric(METRICS.sweepLastCompletion, labels)]: always(0),
 });
 
+/** What holds for the last of bytes and of inodes alike. */
+function almostOutOf(kind: "space" | "inodes"): AlertCase[] {
+  const used = kind === "space" ? bytesUsed : inodesUsed;
+  const steps = [95, 95.5, 96.5, 97.1, 60];
+  const told = (severity: Firing["severity"], percent: string) => left(severity, percent, kind);
+  return [
+    {
+      what: `${kind}: less than 5 and less than 3 % are left for five minutes, and then a sweep comes`,
+      alert: kind === "space" ? "NodeFilesystemAlmostOutOfSpace" : "NodeFilesystemAlmostOutOfFiles",
+      interval: 30,
+      series: used((second) => steps[Math.min(Math.floor(second / 600), 4)]!),
+      seen: [
+        [10 * MINUTE, []],
+        [14.5 * MINUTE, []],
+        [15 * MINUTE, [told("warning", "4.5")]],
+        [29 * MINUTE, [told("warning", "3.5")]],
+        [34.5 * MINUTE, [told("warning", "2.9")]],
+        [35 * MINUTE, [told("critical", "2.9"), told("warning", "2.9")]],
+        [45 * MINUTE, [told("critical", "2.9"), told("warning", "2.9")]],
+        [51 * MINUTE, []],
+      ],
+    },
+  ];
+}
+
+/** What holds for the trend of bytes and of inodes alike. */
+function trendOf(kind: "space" | "inodes"): AlertCase[] {
+  const isBytes = kind === "space";
+  const common = {
+    alert: isBytes ? "NodeFilesystemSpaceFillingUp" : "NodeFilesystemFilesFillingUp",
+    interval: 300,
+  };
+  const used = isBytes ? bytesUsed : inodesUsed;
+  const told = (severity: Firing["severity"], percent: string): Firing =>
+    of(
+      severity,
+      `${WHERE} will be out of ${kind} within ${severity === "critical" ? "4h" : "1d"}: ${percent} % is left`,
+    );
+  return [
+    {
+      ...common,
+      what: `${kind}: fills in 25 hours: told of from the mark on that sweeps empty it down to, and before the last four`,
+      // At the mark after 10 hours; freed after 22.
+      series: used(followed(ramp(50, 2 / 3600), 22 * HOUR, always(40))),
+      seen: [
+        [10 * HOUR, []],
+        [10 * HOUR + 10 * MINUTE, []],
+        [10 * HOUR + 30 * MINUTE, [told("warning", "29.0")]],
+        [21 * HOUR + 10 * MINUTE, [told("warning", "7.7")]],
+        [21 * HOUR + 30 * MINUTE, [told("critical", "7.0"), told("warning", "7.0")]],
+        [22 * HOUR + 5 * MINUTE, [told("critical", "6.2"), told("warning", "6.2")]],
+        [22 * HOUR + 20 * MINUTE, []],
+      ],
+    },
+    {
+      ...common,
+      what: `${kind}: fills in 40 hours: told of when a day is left`,
+      series: used(ramp(60, 1 / 3600)),
+      seen: [
+        [15 * HOUR + 50 * MINUTE, []],
+        [16 * HOUR + 30 * MINUTE, [told("warning", "23.5")]],
+      ],
+    },
+  ];
+}
+
 export const volumeCases: AlertCase[] = [
+  ...trendOf("space"),
+  ...trendOf("inodes"),
+  ...almostOutOf("space"),
+  ...almostOutOf("inodes"),
   {
     what: "is at the threshold, and above it for a minute",
     alert: "VideoStorageVolumeNearlyFull",
@@ -60,13 +130,16 @@ export const volumeCases: AlertCase[] = [
     alert: "VideoStorageVolumeInodesNearlyExhausted",
     interval: 15,
     series: {
-      ...inodesUsed(followed(always(90), 10 * MINUTE, always(91))),
+      ...inodesUsed(followed(always(90), 10 * MINUTE, followed(always(91), 5 * MINUTE, always(60)))),
       'node_filesystem_files_free{mountpoint="/mnt/video-jobs/btrfs",fstype="btrfs"}': always(0),
       'node_filesystem_files{mountpoint="/mnt/video-jobs/btrfs",fstype="btrfs"}': always(0),
     },
     seen: [
       [10 * MINUTE, []],
+      [10 * MINUTE + 45, []],
       [11 * MINUTE, [left("critical", "9.0", "inodes")]],
+      [20 * MINUTE, [left("critical", "9.0", "inodes")]],
+      [26 * MINUTE, []],
     ],
   },
   {
@@ -221,44 +294,5 @@ export const volumeCases: AlertCase[] = [
       ...bytesUsed(saw(70, 86, 5 * HOUR), { ...SLOT, mountpoint: "/mnt/video-jobs/slot-1" }),
     },
     seen: Array.from({ length: 34 }, (_, hour) => [(hour + 14) * HOUR, []]),
-  },
-  {
-    what: "has less than 5 and less than 3 % of its space left",
-    alert: "NodeFilesystemAlmostOutOfSpace",
-    interval: 30,
-    series: bytesUsed(followed(always(95), 10 * MINUTE, followed(always(96), 10 * MINUTE, always(98)))),
-    seen: [
-      [10 * MINUTE, []],
-      [15 * MINUTE, [left("warning", "4.0", "space")]],
-      [25 * MINUTE, [left("critical", "2.0", "space"), left("warning", "2.0", "space")]],
-    ],
-  },
-  {
-    what: "gets more and more files over a day",
-    alert: "NodeFilesystemFilesFillingUp",
-    interval: 300,
-    series: inodesUsed(ramp(60, 1 / 3600)),
-    seen: [
-      [9 * HOUR, []],
-      [31 * HOUR, [of("warning", `${WHERE} will be out of inodes within 1d: 9.0 % is left`)]],
-      [
-        37 * HOUR,
-        [
-          of("critical", `${WHERE} will be out of inodes within 4h: 3.0 % is left`),
-          of("warning", `${WHERE} will be out of inodes within 1d: 3.0 % is left`),
-        ],
-      ],
-    ],
-  },
-  {
-    what: "has less than 5 and less than 3 % of its inodes left",
-    alert: "NodeFilesystemAlmostOutOfFiles",
-    interval: 30,
-    series: inodesUsed(followed(always(95), 10 * MINUTE, followed(always(96), 10 * MINUTE, always(98)))),
-    seen: [
-      [10 * MINUTE, []],
-      [15 * MINUTE, [left("warning", "4.0", "inodes")]],
-      [25 * MINUTE, [left("critical", "2.0", "inodes"), left("warning", "2.0", "inodes")]],
-    ],
   },
 ];
