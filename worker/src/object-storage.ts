@@ -151,17 +151,20 @@ export function connectObjectStorage(
     signal: AbortSignal,
     PartNumber?: number,
   ): Promise<HeadObjectCommandOutput | undefined> => {
+    const late = AbortSignal.timeout(HEAD_MILLISECONDS);
     try {
       return await client.send(
         new HeadObjectCommand({
           ...{ Bucket: bucket, Key: objectKey, ChecksumMode: "ENABLED" },
           ...(PartNumber !== undefined && { PartNumber }),
         }),
-        { abortSignal: AbortSignal.any([signal, AbortSignal.timeout(HEAD_MILLISECONDS)]) },
+        { abortSignal: AbortSignal.any([signal, late]) },
       );
     } catch (error) {
       if (statusOf(error) === 404) return undefined;
-      throw wrapped(error, "read the attributes of", bucket, objectKey);
+      // The SDK says of every signal that it was asked to stop; a server that is silent is away.
+      const cause: unknown = late.aborted && !signal.aborted ? late.reason : error;
+      throw wrapped(cause, "read the attributes of", bucket, objectKey);
     }
   };
 
