@@ -104,11 +104,12 @@ export class StatusReader {
   /** The whole status. Sources that are away are said to be; only defects are thrown. */
   async status({ volumes: query, patienceMilliseconds }: StatusQuery): Promise<Status> {
     const { contract, cleanup } = this.sources;
+    const deadline = performance.now() + patienceMilliseconds;
     const [catalogue, prometheus] = await this.#read(patienceMilliseconds);
     const known = catalogue.value;
     const volumes = this.#volumes(known, prometheus.value);
     const page = pageOf(volumes, query);
-    if (catalogue.state === "ok") await this.#refreshUsage(page.volumes, patienceMilliseconds);
+    if (catalogue.state === "ok") await this.#refreshUsage(page.volumes, deadline - performance.now());
     const at = timeOf(catalogue);
     const parts = {
       statusVersion: 1,
