@@ -4,6 +4,7 @@
 //   node --import tsx bench/stack/program.ts SLOTS [FILE for the manifests]
 import { writeFileSync } from "node:fs";
 
+import { peakMemoryBytes } from "../lib/memory.js";
 import { withSlots } from "./configuration.js";
 
 const [what, file] = process.argv.slice(2);
@@ -30,6 +31,6 @@ if (what === "empty") {
 const { user, system } = process.cpuUsage();
 result["seconds"] = process.uptime();
 result["cpuSeconds"] = (user + system) / 1e6;
-result["memoryMiB"] = process.resourceUsage().maxRSS / 1024;
+result["memoryMiB"] = peakMemoryBytes() / 2 ** 20;
 process.stdout.write(`${JSON.stringify(result)}\n`);
 process.exit(0);

@@ -3,6 +3,7 @@
 import path from "node:path";
 import { openRoot } from "../../cleanup-job/src/deletion/handles.js";
 import { deleteTree } from "../../cleanup-job/src/deletion/tree.js";
+import { peakMemoryBytes } from "../lib/memory.js";
 
 const JOBS_IN_HAND = 4;
 const total = { files: 0, bytes: 0 };
@@ -19,5 +20,5 @@ async function work(): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: JOBS_IN_HAND }, work));
-const memoryMiB = process.resourceUsage().maxRSS / 1024;
+const memoryMiB = peakMemoryBytes() / 2 ** 20;
 console.log(JSON.stringify({ ...total, memoryMiB }));

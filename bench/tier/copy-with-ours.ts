@@ -4,6 +4,7 @@ import { connectObjectStorage } from "@video-storage/worker/object-storage";
 import { forEachConcurrently, JOBS_IN_HAND } from "../../cleanup-job/src/concurrency.js";
 import { openRoot } from "../../cleanup-job/src/deletion/handles.js";
 import { copyJob } from "../../cleanup-job/src/tiering.js";
+import { peakMemoryBytes } from "../lib/memory.js";
 
 /** Copies every job below a directory as a sweep does, which has a few in hand: `DIRECTORY BUCKET`. */
 
@@ -25,4 +26,4 @@ await forEachConcurrently(jobs(), JOBS_IN_HAND, never, async (job) => {
   await opened.close();
 });
 store.close();
-console.log(JSON.stringify({ peakMemoryBytes: process.resourceUsage().maxRSS * 1024 }));
+console.log(JSON.stringify({ peakMemoryBytes: peakMemoryBytes() }));

@@ -2,6 +2,7 @@ import { createReadStream, readdirSync } from "node:fs";
 import { S3Client } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
 import { forEachConcurrently, JOBS_IN_HAND } from "../../cleanup-job/src/concurrency.js";
+import { peakMemoryBytes } from "../lib/memory.js";
 
 /** The same by the SDK's own upload, file by file, with its defaults but for the size of parts: `DIRECTORY BUCKET`. */
 
@@ -23,4 +24,4 @@ await forEachConcurrently(jobs(), JOBS_IN_HAND, new AbortController().signal, as
   }
 });
 client.destroy();
-console.log(JSON.stringify({ peakMemoryBytes: process.resourceUsage().maxRSS * 1024 }));
+console.log(JSON.stringify({ peakMemoryBytes: peakMemoryBytes() }));
