@@ -91,7 +91,7 @@ function volumesBlock(status: Status, width: number, paint: Paint, title: Title)
     { title: "SIZE", align: "right", dropped: 1 },
     { title: `LAST ${hours} H`, dropped: 3 },
     { title: "SWEPT" },
-    { title: "CONDITION", least: 10 },
+    { title: "CONDITION" },
   ] as const;
   const more =
     matching > shown.length
@@ -138,9 +138,9 @@ function nextBlock(status: Status, width: number, title: Title): string[] {
       ],
     ]);
   const columns = [
-    { title: "JOB", least: 14 },
-    { title: "TENANT", least: 8, dropped: 1 },
-    { title: "VOLUME", least: 8, dropped: 2 },
+    { title: "JOB", least: 18 },
+    { title: "TENANT", dropped: 1 },
+    { title: "VOLUME", dropped: 2 },
     { title: "IT IS TO" },
     { title: "SIZE", align: "right" },
     { title: "WHY", least: 20 },
@@ -234,9 +234,9 @@ function auditBlock({ audit, at }: Status, width: number, paint: Paint, title: T
   if (!audit.recent || audit.recent.length === 0) return [title("AUDIT", says[state]), ...lines];
   const columns = [
     { title: "WHEN" },
-    { title: "ROW", least: 10 },
-    { title: "TENANT", least: 8, dropped: 2 },
-    { title: "JOB", least: 14 },
+    { title: "ROW" },
+    { title: "TENANT", dropped: 2 },
+    { title: "JOB", least: 18 },
     { title: "WHAT" },
     { title: "FREED", align: "right", dropped: 1 },
     { title: "WHY", least: 20 },
@@ -274,7 +274,7 @@ function alertsBlock(
     ...[
       { title: "STATE" },
       { title: "SEVERITY", dropped: 1 },
-      { title: "ALERT", least: 12 },
+      { title: "ALERT", least: 40 },
       { title: "SINCE" },
     ],
     { title: "WHAT", least: 20 },

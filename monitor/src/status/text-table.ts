@@ -1,7 +1,7 @@
 export interface Column {
   readonly title: string;
   readonly align?: "right";
-  /** May be cut to so many characters where the line is too long. */
+  /** May be cut to so many characters where the line is too long; the lowest number first. */
   readonly least?: number;
   /** Left out where the line is still too long; the highest number first. */
   readonly dropped?: number;
@@ -35,7 +35,7 @@ export function textTable(
   const excess = (): number => INDENT + [...shown].reduce((sum, i) => sum + widths[i]! + GAP, -GAP) - width;
   const shrink = (): void => {
     for (const i of shown) widths[i] = natural[i]!;
-    for (const i of [...shown].sort((a, b) => natural[b]! - natural[a]!)) {
+    for (const i of [...shown].sort((a, b) => (columns[a]!.least ?? 0) - (columns[b]!.least ?? 0))) {
       const { least } = columns[i]!;
       if (least !== undefined && excess() > 0) widths[i] = Math.max(least, widths[i]! - excess());
     }
