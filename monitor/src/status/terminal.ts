@@ -236,7 +236,7 @@ function auditBlock({ audit, at }: Status, width: number, paint: Paint, title: T
     { title: "WHEN" },
     { title: "ROW" },
     { title: "TENANT", dropped: 2 },
-    { title: "JOB", least: 18 },
+    { title: "JOB", least: 14 },
     { title: "WHAT" },
     { title: "FREED", align: "right", dropped: 1 },
     { title: "WHY", least: 20 },
