@@ -131,10 +131,11 @@ describe.skipIf(findPulumi() === undefined)(
 
     it("with another time to live touches the sweep's settings and what workers are told, and no volume", async () => {
       const changed = having({ retention: { failed: "90s" } });
-      const update = ["cleanup-config", "contract-config"];
+      // The exporter has the same documents, and reads them without a new pod.
+      const update = ["cleanup-config", "contract-config", "monitoring-exporter"];
       expect(await planned(changed)).toEqual({ update });
       const before = await placesOfData();
-      expect(await changesOf(changed)).toEqual({ same: declared - 2, update: 2 });
+      expect(await changesOf(changed)).toEqual({ same: declared - 3, update: 3 });
       expect(await placesOfData()).toEqual(before);
       const { data } = await core.readNamespacedConfigMap({
         namespace: WORKERS_NAMESPACE,
@@ -159,15 +160,17 @@ describe.skipIf(findPulumi() === undefined)(
           "scratch-node-9-slot-1",
         ]),
       );
-      expect(plan["update"]).toEqual(["cleanup-priority", "contract-config", "scratch-quota"]);
+      expect(plan["update"]).toEqual([
+        ...["alerts-rules", "cleanup-priority", "contract-config", "monitoring-exporter", "scratch-quota"],
+      ]);
       const before = await placesOfData();
       await up(changed);
       expect(await placesOfData()).toMatchObject(before);
 
       // And gone again, it takes only its own along.
       expect(await changesOf(options)).toEqual({
-        same: declared - 3,
-        update: 3,
+        same: declared - 5,
+        update: 5,
         delete: plan["create"]!.length,
       });
       expect(await placesOfData()).toEqual(before);
@@ -253,7 +256,7 @@ describe.skipIf(findPulumi() === undefined)(
         secretConfig: { ...options.secretConfig, kubeconfig },
       };
       expect(await planned(unreachable)).toEqual({
-        update: ["cleanup-config", "cluster", "contract-config"],
+        update: ["cleanup-config", "cluster", "contract-config", "monitoring-exporter"],
       });
     });
 
