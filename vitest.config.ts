@@ -13,6 +13,8 @@ export default defineConfig({
     expect: { requireAssertions: true },
     // Pulumi's runtime keeps module-global state: a process per file keeps one test's mocks out of another's.
     pool: "forks",
+    // Most tests wait for a process, a disk or a database, and one worker, the default on two cores, would idle.
+    maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     projects: [
