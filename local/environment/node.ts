@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -18,7 +18,6 @@ import type { Cluster } from "./cluster.js";
 import { nodeNetworkOf } from "./network.js";
 import type { Network } from "./network.js";
 import { nodeName } from "./nodes.js";
-import { controlGroup } from "./sandbox.js";
 import type { Sandbox } from "./sandbox.js";
 
 /** The image that holds a pod's namespaces open; built from the distribution's busybox. */
@@ -96,7 +95,7 @@ export async function ensureNode(parts: NodeParts, report: Report): Promise<Node
     name: "system:kube-proxy",
     groups: [],
   });
-  await writeFile(
+  await writeIfOther(
     join(own, "kube-proxy.json"),
     `${JSON.stringify(proxyConfiguration(proxy, network), null, 2)}\n`,
   );
@@ -109,6 +108,11 @@ export async function ensureNode(parts: NodeParts, report: Report): Promise<Node
     ),
   );
   return { name, sandbox, ctr: (args) => sandbox.must(ctr, ["--namespace", "k8s.io", ...args]) };
+}
+
+/** kube-proxy watches its file, and ends when that is written, though it be with the same. */
+async function writeIfOther(file: string, content: string): Promise<void> {
+  if ((await readFile(file, "utf8").catch(() => undefined)) !== content) await writeFile(file, content);
 }
 
 /** Waits until a node takes pods. */
@@ -185,7 +189,7 @@ async function writeNetworkConfiguration({ sandbox, network, index }: NodeParts)
   await writeFile(join(directory, "10-pods.conflist"), `${JSON.stringify(configuration, null, 2)}\n`);
 }
 
-function kubeletConfiguration({ sandbox, network }: NodeParts, authority: string): object {
+function kubeletConfiguration({ network }: NodeParts, authority: string): object {
   return {
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
@@ -204,7 +208,6 @@ function kubeletConfiguration({ sandbox, network }: NodeParts, authority: string
     failCgroupV1: false,
     cgroupDriver: "cgroupfs",
     cgroupsPerQOS: false,
-    cgroupRoot: controlGroup(sandbox.stateDirectory),
     enforceNodeAllocatable: [],
     failSwapOn: false,
     seccompDefault: true,

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { must, run } from "../command.js";
 import type { Finished, RunOptions } from "../command.js";
 import { Failure } from "../failure.js";
-import { PROJECT, cacheDirectory, fingerprint } from "../paths.js";
+import { PROJECT, cacheDirectory } from "../paths.js";
 
 /**
  * A machine inside the machine: its own processes, mounts, network and host name. Everything of an
@@ -138,9 +138,10 @@ export async function endSandbox(sandbox: Sandbox): Promise<void> {
 
 /** Ends a sandbox as a machine that fails does: nothing in it is asked. What it wrote stays. */
 export async function killSandbox(sandbox: Sandbox): Promise<void> {
+  const groups = await containerGroups(sandbox);
   signal(sandbox.pid, "SIGKILL");
   for (let tries = 0; tries < 200 && existsSync(`/proc/${sandbox.pid}`); tries++) await sleep(50);
-  await removeControlGroups(sandbox.stateDirectory);
+  for (const group of groups) await removeTree(group);
 }
 
 /** Whether a command line is a postmaster's, which alone of its processes has arguments, or about to be. */
@@ -148,16 +149,20 @@ export function isPostmaster(words: readonly string[]): boolean {
   return words.some((word, index) => word.endsWith("/postgres") && words[index + 1] === "-D");
 }
 
-/** Where the control groups of a sandbox's containers lie, below each hierarchy. */
-export function controlGroup(stateDirectory: string): string {
-  return `/video-storage-${fingerprint(stateDirectory)}`;
-}
+/** Where containerd has a directory for each container that runs, by its id. */
+const CONTAINERS = "/run/containerd/io.containerd.runtime.v2.task/k8s.io";
 
-async function removeControlGroups(stateDirectory: string): Promise<void> {
-  for (const hierarchy of await readdir("/sys/fs/cgroup").catch(() => [])) {
-    await removeTree(join("/sys/fs/cgroup", hierarchy, controlGroup(stateDirectory)));
-  }
-  await removeTree(join("/sys/fs/cgroup", controlGroup(stateDirectory)));
+/**
+ * The control groups of a sandbox's containers, in each hierarchy. containerd makes them at the top, whatever the
+ * kubelet's cgroupRoot says, unless that has a group for each class of pods. One that is left behind costs the next
+ * kubelet three seconds at its start: cAdvisor waits that long for each container that is none.
+ */
+export async function containerGroups(sandbox: Sandbox): Promise<string[]> {
+  const ids = await readdir(sandbox.path(CONTAINERS)).catch(() => []);
+  const hierarchies = ["", ...(await readdir("/sys/fs/cgroup").catch(() => []))];
+  return hierarchies
+    .flatMap((hierarchy) => ids.map((id) => join("/sys/fs/cgroup", hierarchy, "k8s.io", id)))
+    .filter((group) => existsSync(group));
 }
 
 /** Control groups are removed from the leaves up; their files go with them. */

@@ -11,7 +11,7 @@ import { must } from "../../local/command.js";
 import { DATABASE_NAME, adminPassword, adminUrl } from "../../local/environment/administrator.js";
 import { keptNetwork, networkOf } from "../../local/environment/network.js";
 import { ensurePostgres } from "../../local/environment/postgres.js";
-import { controlGroup, findSandbox } from "../../local/environment/sandbox.js";
+import { containerGroups, findSandbox } from "../../local/environment/sandbox.js";
 import { stateDirectory } from "../../local/paths.js";
 import { kubeConfigOf, local, startLocal } from "../support/local-environment.js";
 import { random } from "../support/random.js";
@@ -22,6 +22,9 @@ const state = stateDirectory(ENVIRONMENT);
 const ROUNDS = rounds("INTERRUPTION_ROUNDS", 30);
 const SEED = seed("INTERRUPTION_SEED");
 
+/** Control groups of containers that this environment has had. */
+const groups = new Set<string>();
+
 /** What this environment could leave on the machine outside its state directory. */
 async function traces(): Promise<string[]> {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
@@ -29,9 +32,8 @@ async function traces(): Promise<string[]> {
   const links = await must("ip", ["-brief", "link"]);
   const routes = await must("ip", ["route"]);
   const { bridge } = networkOf(state, 0);
-  const groups = ["", ...readdirSync("/sys/fs/cgroup")].map((hierarchy) =>
-    join("/sys/fs/cgroup", hierarchy, controlGroup(state)),
-  );
+  const sandbox = await findSandbox(state);
+  if (sandbox) for (const group of await containerGroups(sandbox)) groups.add(group);
   const processes = readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry))
     .map((entry) => {
@@ -45,7 +47,7 @@ async function traces(): Promise<string[]> {
     ...mounts.filter((line) => line.includes(state)),
     ...loops.split("\n").filter((line) => line.includes(state)),
     ...[...links.split("\n"), ...routes.split("\n")].filter((line) => line.includes(bridge)),
-    ...groups.filter((group) => existsSync(group)),
+    ...[...groups].filter((group) => existsSync(group)),
     ...processes.filter((line) => line.includes(state)),
     ...(existsSync(state) ? [state] : []),
   ];

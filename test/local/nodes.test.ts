@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import type { CoreV1Api } from "@kubernetes/client-node";
 import { CoreV1Api as Core } from "@kubernetes/client-node";
@@ -8,7 +10,7 @@ import { restoreNode } from "../../local/environment/built.js";
 import { SLOTS_DIRECTORY } from "../../local/environment/disks.js";
 import { keptNetwork, nodeNetworkOf } from "../../local/environment/network.js";
 import { nodeDirectory, nodeName } from "../../local/environment/nodes.js";
-import { findSandbox, killSandbox } from "../../local/environment/sandbox.js";
+import { containerGroups, findSandbox, killSandbox, processesOf } from "../../local/environment/sandbox.js";
 import type { Sandbox } from "../../local/environment/sandbox.js";
 import { stateDirectory } from "../../local/paths.js";
 import { localSlots } from "../../local/stack.js";
@@ -112,7 +114,8 @@ describe("an environment of two nodes", () => {
     const phase = async () =>
       (await core.readNamespacedPod({ namespace: "default", name: "reach" })).status!.phase;
     await expect.poll(phase, { timeout: 60_000, interval: 500 }).toBe("Succeeded");
-    expect((await core.readNamespacedPodLog({ namespace: "default", name: "reach" })).trim()).toBe("200");
+    const log = await core.readNamespacedPodLog({ namespace: "default", name: "reach" });
+    expect(log.trim().split("\n").at(-1)).toBe("200");
     await core.deleteNamespacedPod({ namespace: "default", name: "reach" });
   });
 
@@ -120,7 +123,9 @@ describe("an environment of two nodes", () => {
     const before = await machine(1);
     const file = join(SLOTS_DIRECTORY, "slot-1", "kept");
     await before.must("sh", ["-c", `echo kept > ${file} && sync ${file}`]);
+    const groups = await containerGroups(before);
     await killSandbox(before);
+    expect([groups.length > 0, groups.filter((group) => existsSync(group))]).toEqual([true, []]);
     expect(await findSandbox(nodeDirectory(state, 1))).toBeUndefined();
     const since = Date.now();
     await restoreNode(ENVIRONMENT, 1, localSlots(2)[1]!);
@@ -136,6 +141,12 @@ describe("npm start, run again", () => {
   it("keeps as many nodes as there are, refuses fewer, and tells a wrong number", async () => {
     const again = await local("start", ENVIRONMENT, "--no-jobs", "--engine", "render");
     expect([again.code, again.output]).toEqual([0, expect.stringContaining("node-1-slot-2")]);
+    // Long enough for a program that watches its configuration to have seen that it was written again.
+    await sleep(2_000);
+    for (const index of [0, 1]) {
+      const programs = (await processesOf(await machine(index))).map(({ words }) => words[1]);
+      expect(programs).toEqual(expect.arrayContaining(["kubelet", "kube-proxy"]));
+    }
     const fewer = await local("start", ENVIRONMENT, "--nodes", "1", "--no-jobs");
     expect([fewer.code, fewer.output]).toEqual([1, expect.stringContaining("This environment has 2 nodes")]);
     const wrong = await local("start", ENVIRONMENT, "--nodes", "two", "--no-jobs");
