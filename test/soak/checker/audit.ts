@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 
 import type { AuditRow, Evidence, Violation } from "./evidence.js";
-import { partOf } from "./contents.js";
+import { sha256OfPart } from "./contents.js";
 import { Findings, groupedBy, placeOf } from "./findings.js";
-import { sha256Of } from "./gathering.js";
 import { hadItsTime } from "./timeline.js";
 
 /** Every chain is whole, every deletion has one intent and one outcome, and every outcome its deletion. */
@@ -148,7 +147,7 @@ function checkObjects(evidence: Evidence, findings: Findings): void {
           row.key,
           `expiry was begun by row ${begun.volume} ${begun.sequence}`,
         );
-    } else if (sha256Of(partOf(object, row)) !== row.sha256) {
+    } else if (sha256OfPart(object, row) !== row.sha256) {
       findings.add("object-differs", row.key, "its content is not what the catalogue says");
     }
   }

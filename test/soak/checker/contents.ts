@@ -16,14 +16,14 @@ export function contentOf(
     (candidate) => candidate.key === key && candidate.bucket === bucket && candidate.removedAt === null,
   );
   const object = objects.find((candidate) => candidate.key === (row?.packKey ?? key));
-  return object && sha256Of(partOf(object, row));
+  return object && sha256OfPart(object, row);
 }
 
-/** What of an object a row is about: all of it, or its place in a pack. */
-export function partOf(
-  { content }: BucketObject,
+/** SHA-256 of what a row is about: all of an object, or its place in a pack. */
+export function sha256OfPart(
+  { content, sha256 }: BucketObject,
   row: { bytes: number; packOffset: number | null } | undefined,
-): Uint8Array {
-  if (row === undefined || row.packOffset === null) return content;
-  return content.subarray(row.packOffset, row.packOffset + row.bytes);
+): string {
+  if (row === undefined || row.packOffset === null) return sha256;
+  return sha256Of((content ?? new Uint8Array()).subarray(row.packOffset, row.packOffset + row.bytes));
 }

@@ -57,7 +57,10 @@ export interface BucketObject {
   readonly key: string;
   readonly bytes: number;
   readonly writtenAt: number;
-  readonly content: Uint8Array;
+  /** Lower-case hexadecimal, of what was read. */
+  readonly sha256: string;
+  /** Of packs alone: a run's objects are more than what fits into memory. */
+  readonly content?: Uint8Array;
 }
 
 export interface JobRow {

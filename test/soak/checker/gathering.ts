@@ -87,11 +87,13 @@ export async function readBucket(client: S3Client, bucket: string): Promise<Buck
     const page = await client.send(new ListObjectsV2Command({ Bucket: bucket, ContinuationToken: token }));
     for (const { Key, Size, LastModified } of page.Contents ?? []) {
       const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key }));
+      const content = await Body!.transformToByteArray();
       objects.push({
         key: Key!,
         bytes: Size!,
         writtenAt: LastModified!.getTime(),
-        content: await Body!.transformToByteArray(),
+        sha256: sha256Of(content),
+        ...(/\/\.pack-[^/]*$/.test(Key!) && { content }),
       });
     }
     token = page.NextContinuationToken;

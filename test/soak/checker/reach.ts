@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-
 import { ADMISSION_DIRECTORY, TRASH_DIRECTORY } from "@video-storage/contract/layout";
 
 import type { Entry, Evidence, Violation, Volume } from "./evidence.js";
@@ -65,7 +63,7 @@ function checkKeys({ catalogue, objects, disks }: Evidence, findings: Findings):
       if (sha256 !== undefined && bytes > 4096 && !path.includes("/logs/"))
         onDisks.set(sha256, volume.tenant);
   }
-  for (const { key, content } of objects) {
+  for (const { key, sha256, bytes } of objects) {
     const [, tenant, jobId] = KEY.exec(key) ?? [];
     if (tenant === undefined) {
       findings.add("foreign-key", key, "it is no job's key");
@@ -74,9 +72,8 @@ function checkKeys({ catalogue, objects, disks }: Evidence, findings: Findings):
     const owner = tenants.get(jobId!);
     if (owner !== undefined && owner !== tenant)
       findings.add("foreign-key", key, `it lies with ${tenant}, and the job is ${owner}'s`);
-    const sha256 = createHash("sha256").update(content).digest("hex");
     for (const other of [owners.get(sha256), onDisks.get(sha256)]) {
-      if (other !== undefined && other !== tenant && content.byteLength > 4096)
+      if (other !== undefined && other !== tenant && bytes > 4096)
         findings.add("foreign-content", key, `it lies with ${tenant}, and its bytes are ${other}'s`);
     }
   }

@@ -2,7 +2,7 @@ import { ADMISSION_DIRECTORY, TRASH_DIRECTORY } from "@video-storage/contract/la
 
 import type { Evidence, JobRow, Times, Violation } from "./evidence.js";
 import { Findings, placeOf } from "./findings.js";
-import { hadItsTime } from "./timeline.js";
+import { hadItsTime, longestUndisturbed } from "./timeline.js";
 
 /** Codes of what went before its time because its volume was full end so; the policy allows it. */
 const EVICTED = /-evicted$/;
@@ -54,6 +54,24 @@ function checkDeletion({ run, catalogue }: Evidence, findings: Findings, row: Jo
   const intent = local.find(({ phase, action }) => phase === "intent" && action === "delete");
   if (intent && !EVICTED.test(String(intent.details["code"])) && intent.recordedAt < due - TOLERANCE)
     findings.add("deleted-early", jobId, `${shown}, deleted ${time(intent.recordedAt)}: ${intent.reason}`);
+}
+
+/** How long after it was due a job left its volume at the latest, in seconds, of those that nothing disturbed. */
+export function latestOf(evidence: Evidence): number {
+  const findings = new Findings(evidence);
+  const { run, catalogue } = evidence;
+  let latest = 0;
+  for (const row of catalogue.jobs) {
+    const due = dueAt(row, run.times, endOfWorker(run, row.jobId));
+    const gone = findings
+      .auditOf(row.jobId)
+      .find(({ phase, action }) => phase === "outcome" && (action === "delete" || action === "tier"));
+    if (due === undefined || gone === undefined) continue;
+    const late = gone.recordedAt - due;
+    const node = findings.nodeOf(row.volume);
+    if (longestUndisturbed(run.outages, node, due, gone.recordedAt) === late) latest = Math.max(latest, late);
+  }
+  return Math.round(latest / 100) / 10;
 }
 
 /** When a job is to leave its volume, or to be found abandoned; undefined while its worker is at it. */

@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, describe, expect, it } from "vitest";
+
+import { PROJECT, stateDirectory } from "../../local/paths.js";
+import { findSandbox } from "../../local/environment/sandbox.js";
+import { seed } from "../support/rounds.js";
+import type { SoakReport } from "../soak/soak.js";
+
+// The short version of `npm run test:soak`: every kind of fault once, and everything checked.
+
+const ENVIRONMENT = "soak-test";
+const SEED = seed("SOAK_SEED");
+const directory = mkdtempSync(join(tmpdir(), "video-storage-soak-"));
+
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number;
+  readonly output: string;
+}
+
+function soak(...options: string[]): { ended: Promise<Ended>; kill(signal: NodeJS.Signals): void } {
+  const words = ["local/bootstrap.mjs", "test/soak/main.ts", "--environment", ENVIRONMENT, ...options];
+  const child = spawn(process.execPath, words, { cwd: PROJECT, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject).once("close", (code) => resolve({ code: code ?? 137, output }));
+  });
+  return { ended, kill: (signal) => child.kill(signal) };
+}
+
+describe("the whole stack on three nodes, at work and under faults", () => {
+  it(`keeps every promise (SOAK_SEED=${SEED})`, async () => {
+    const file = join(directory, "report.json");
+    // Other tests have the machine too: a sweep may take longer from its minute to its end.
+    const options = ["--seed", String(SEED), "--minutes", "1.5", "--sweep-seconds", "60", "--report", file];
+    const { code, output } = await soak(...options).ended;
+    expect([code, output]).toEqual([0, expect.stringContaining("✓ nothing is otherwise than it must be")]);
+    const report = JSON.parse(readFileSync(file, "utf8")) as SoakReport;
+    expect(report.violations).toEqual([]);
+    // That nothing was found says little unless there was something to be found.
+    expect([...new Set(report.faults.map(({ kind }) => kind))].sort()).toEqual([
+      ...["cleaner", "kubelet", "node", "object-storage", "postgres", "worker"],
+    ]);
+    const { said, found } = report;
+    for (const event of ["created", "completed", "failed", "uploaded"])
+      expect([event, said[event]! > 5]).toEqual([event, true]);
+    expect(found.held).toBe(3);
+    expect(found.attempts).toBeGreaterThan(30);
+    expect(found.objects).toBeGreaterThan(5);
+    const deletions = Object.keys(found.audit).map((what) => what.split(":")[0]);
+    expect([...new Set(deletions)]).toEqual(expect.arrayContaining(["delete", "tier"]));
+    expect(await findSandbox(stateDirectory(ENVIRONMENT))).toBeUndefined();
+  }, 1_200_000);
+
+  it("tells what it was called wrongly with", async () => {
+    const unknown = await soak("--sede", "1").ended;
+    expect([unknown.code, unknown.output]).toEqual([2, expect.stringContaining("unknown option '--sede'")]);
+    const word = await soak("--seed", "one").ended;
+    expect([word.code, word.output]).toEqual([2, expect.stringContaining('"one" is no whole number')]);
+    const few = await soak("--nodes", "1").ended;
+    expect([few.code, few.output]).toEqual([1, expect.stringContaining("Give --nodes 2 or more.")]);
+  });
+});
