@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { CoreV1Api } from "@kubernetes/client-node";
+import { METRICS } from "@video-storage/contract/metrics";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { Run } from "../../local/demo/jobs.js";
@@ -106,6 +107,11 @@ describe("on a cluster that is somebody's own", () => {
       "/mnt/video-storage-local/slot-2",
     );
     expect(JSON.stringify(await ask("api/v1/rules"))).toContain("VideoStorageVolumeNearlyFull");
+    // By the Services' names, as it may ask Kubernetes for none: sweeps, the catalogue, and the worker that stays.
+    const names = JSON.stringify(await ask("api/v1/label/__name__/values"));
+    for (const { name } of [METRICS.sweepLastSuccess, METRICS.catalogueUp, METRICS.workerActiveJobs]) {
+      expect(names).toContain(name);
+    }
   });
 
   it("shows its audit through the API server alone", async () => {
