@@ -1,3 +1,5 @@
+import { REPLACE_UNREADY } from "./annotations.js";
+import { triedAgainOnly } from "./job-retries.js";
 import { labels } from "./labels.js";
 import { configMapVolume, secretVolume } from "./mounts.js";
 import { containerSecurity, podSecurity, SETUP_USER } from "./security-context.js";
@@ -24,15 +26,10 @@ export interface MigrationsJobArgs {
 export function buildMigrationsJob(args: MigrationsJobArgs) {
   const podLabels = labels(args.environment, "catalogue-migrations");
   return {
-    metadata: { namespace: args.namespace, labels: podLabels },
+    metadata: { namespace: args.namespace, labels: podLabels, annotations: REPLACE_UNREADY },
     spec: {
-      backoffLimit: 3,
       // A migration that failed (1) or wrong usage (2) is no better the next time; a Postgres that is away (3) may be.
-      podFailurePolicy: {
-        rules: [
-          { action: "FailJob", onExitCodes: { containerName: "migrate", operator: "In", values: [1, 2] } },
-        ],
-      },
+      ...triedAgainOnly("migrate", [3]),
       activeDeadlineSeconds: 300,
       template: {
         metadata: { labels: podLabels },

@@ -1,4 +1,4 @@
-import { SKIP_AWAIT } from "./annotations.js";
+import { REPLACE_UNREADY, SKIP_AWAIT } from "./annotations.js";
 import { labels, selectorLabels } from "./labels.js";
 import { claimVolume, configMapVolume, secretVolume } from "./mounts.js";
 import { SETUP_DIRECTORY, SETUP_SECRETS } from "./object-storage-setup.js";
@@ -145,7 +145,7 @@ export function buildMinioServer<Hash>(args: MinioWorkloadArgs, secretsHash: Has
 export function buildSetupJob(args: MinioWorkloadArgs, names: { configMap: string; secret: string }) {
   const podLabels = labels(args.environment, "object-storage-setup");
   return {
-    metadata: { namespace: args.namespace, labels: podLabels },
+    metadata: { namespace: args.namespace, labels: podLabels, annotations: REPLACE_UNREADY },
     spec: {
       backoffLimit: 3,
       activeDeadlineSeconds: 300,

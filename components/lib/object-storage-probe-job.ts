@@ -1,6 +1,8 @@
 import { CAPABILITIES_CONFIG_MAP } from "@video-storage/contract/object-storage-capabilities";
 import { OBJECT_STORAGE_CREDENTIALS_DIRECTORY } from "@video-storage/contract/stack-contract";
 
+import { REPLACE_UNREADY } from "./annotations.js";
+import { triedAgainOnly } from "./job-retries.js";
 import { labels } from "./labels.js";
 import { configMapVolume, fieldVariable, secretVolume } from "./mounts.js";
 import { containerSecurity, podSecurity, SETUP_USER } from "./security-context.js";
@@ -22,19 +24,11 @@ export interface ProbeJobArgs {
 export function buildProbeJob({ environment, namespace, image, secret }: ProbeJobArgs) {
   const podLabels = labels(environment, "object-storage-probe");
   return {
-    metadata: { namespace, labels: podLabels },
+    metadata: { namespace, labels: podLabels, annotations: REPLACE_UNREADY },
     spec: {
       // An endpoint that was away for a moment is tried again; what is missing doesn't come by trying.
-      backoffLimit: 2,
+      ...triedAgainOnly("probe", [3]),
       activeDeadlineSeconds: 600,
-      podFailurePolicy: {
-        rules: [
-          {
-            action: "FailJob",
-            onExitCodes: { containerName: "probe", operator: "In", values: [1, 2] },
-          },
-        ],
-      },
       template: {
         metadata: { labels: podLabels },
         spec: {

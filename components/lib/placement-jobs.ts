@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 
 import { PREPARED_DIRECTORY } from "@video-storage/contract/layout";
 
+import { REPLACE_UNREADY } from "./annotations.js";
 import { GROUP_LABEL, labels, POOL_LABEL } from "./labels.js";
 import { claimVolume } from "./mounts.js";
 import { cappedName, contentHash } from "./names.js";
@@ -91,6 +92,7 @@ function buildJob(args: PlacementJobsArgs, { pool, group, slots, nodeSelector, g
       name: `${cappedName(`place-${group}`, 52)}-${contentHash(content)}`,
       namespace: args.namespace,
       labels: own,
+      annotations: REPLACE_UNREADY,
     },
     spec: {
       backoffLimit: 2,

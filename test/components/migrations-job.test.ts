@@ -12,9 +12,11 @@ describe("the migrations job", () => {
 
   it("fails at once, with its message, when a migration does; and tries again when Postgres is away", () => {
     expect(job.spec.podFailurePolicy.rules).toEqual([
-      { action: "FailJob", onExitCodes: { containerName: container!.name, operator: "In", values: [1, 2] } },
+      { action: "Ignore", onExitCodes: { containerName: container!.name, operator: "In", values: [3] } },
+      { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
     ]);
-    expect(job.spec.backoffLimit).toBe(3);
+    expect(job.spec.backoffLimit).toBe(0);
+    expect(job.metadata.annotations).toEqual({ "pulumi.com/replaceUnready": "true" });
     // A podFailurePolicy needs it.
     expect(job.spec.template.spec.restartPolicy).toBe("Never");
     expect(container!.terminationMessagePolicy).toBe("FallbackToLogsOnError");
