@@ -207,7 +207,9 @@ describe.skipIf(findPulumi() === undefined)(
       const plan = await planned(changed);
       const replaced = plan["create-replacement"] ?? [];
       expect(
-        replaced.filter((name) => !/-password$|^artifacts-(setup|probe|tls-server-seed)$|^catalogue-migrations$/.test(name)),
+        replaced.filter(
+          (name) => !/-password$|^artifacts-(setup|probe|tls-server-seed)$|^catalogue-migrations$/.test(name),
+        ),
       ).toEqual([]);
       expect(replaced).toEqual(expect.arrayContaining(["artifacts-setup", "catalogue-migrations"]));
       const before = await placesOfData();
