@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
+import type { Readable } from "node:stream";
 import { objectsOf, recordObject, recordPack } from "@video-storage/catalogue/jobs";
 import type { StoredObject } from "@video-storage/catalogue/jobs";
 import type { Queryable } from "@video-storage/catalogue/connection";
@@ -82,6 +84,7 @@ export async function copyJob(
       for (const name of await logsOf(logs)) await copy(logs, name, `${LOGS_DIRECTORY}/${name}`);
     }
     for (const name of files) await copy(directory, name, name);
+    objects.push(...(await adoptFiles(record, store, notes)));
     await packer.flush();
     await copy(directory, METADATA_FILE, METADATA_FILE).catch((error: unknown) => {
       // What its worker staged is the record as it was before it said that it is staged.
@@ -101,6 +104,43 @@ function requireAll(record: JobRecord, files: readonly string[]): void {
   throw new NotTierableError(
     `${missing.length} recorded files are missing: ${missing.slice(0, 5).join(", ")}`,
   );
+}
+
+/**
+ * Files that their worker wrote to object storage because the volume had no room. Their rows are the worker's to write;
+ * where the catalogue was away until that had ended there are none, and what has no row is taken for nobody's one day.
+ */
+async function adoptFiles(
+  record: JobRecord,
+  store: ObjectStorage,
+  notes: TieringNotes,
+): Promise<StoredObject[]> {
+  const objects: StoredObject[] = [];
+  for (const [name, expected] of Object.entries(record.files)) {
+    if (expected.location !== "object") continue;
+    const objectKey = `${jobPrefix(record.tenantId, record.jobId)}${name}`;
+    let object = notes.known(objectKey);
+    if (object === undefined) {
+      const { bytes, sha256 } = await contentOf(await store.open(objectKey));
+      if (bytes !== expected.bytes || sha256 !== expected.sha256) {
+        throw new NotTierableError(`${name} in object storage is not what its record says`);
+      }
+      object = { bucket: store.bucket, objectKey, bytes, sha256 };
+      await notes.stored(object);
+    }
+    objects.push(object);
+  }
+  return objects;
+}
+
+async function contentOf(stream: Readable): Promise<FileRecord> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for await (const chunk of stream) {
+    bytes += (chunk as Buffer).byteLength;
+    hash.update(chunk as Buffer);
+  }
+  return { bytes, sha256: hash.digest("hex") };
 }
 
 async function filesOf(directory: Directory): Promise<{ files: string[]; hasLogs: boolean }> {

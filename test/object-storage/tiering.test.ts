@@ -18,7 +18,7 @@ import { jobPrefix } from "@video-storage/contract/layout";
 import { connectObjectStorage } from "@video-storage/worker/object-storage";
 import type { ObjectStorage } from "@video-storage/worker/object-storage";
 import { openUploadView } from "@video-storage/worker/upload";
-import { startWorld } from "../cleanup-job/world.js";
+import { RETENTION, startWorld } from "../cleanup-job/world.js";
 import type { Volume, World } from "../cleanup-job/world.js";
 
 /** The sweep's program, Postgres and an S3 server, all real. */
@@ -194,6 +194,49 @@ describe("a completed job that is due", () => {
     const read = await readAll(job);
     expect(read["a.txt"]).toBe("a");
     expect(Object.keys(read).sort()).toEqual(["a.txt", "logs/run.log", "metadata.json", "source.mp4"]);
+  });
+
+  describe("with a file that went to object storage at once, and whose row its worker could not write", () => {
+    const video = randomBytes(100_000).toString("base64");
+    const spilled = async (content: string | undefined): Promise<JobId> => {
+      const job = await volume.addJob({ ...due, files: { "source.mp4": video, "logs/run.log": "done\n" } });
+      const file = `${volume.root}/${job}/metadata.json`;
+      const record = JSON.parse(fs.readFileSync(file, "utf8")) as { files: Record<string, object> };
+      record.files["source.mp4"] = { ...record.files["source.mp4"], location: "object" };
+      fs.writeFileSync(file, JSON.stringify(record));
+      fs.unlinkSync(`${volume.root}/${job}/source.mp4`);
+      const Key = `${jobPrefix(tenantId, job)}source.mp4`;
+      if (content !== undefined) await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: content }));
+      return job;
+    };
+
+    it("has the row from the sweep, and is read whole", async () => {
+      const job = await spilled(video);
+      expect((await volume.run("sweep")).code).toBe(0);
+      expect(await readAll(job)).toMatchObject({ "source.mp4": video, "logs/run.log": "done\n" });
+      // What has a row is no orphan.
+      configure({ janitor: { periodSeconds: 0 }, retention: { ...RETENTION, orphanedSeconds: 0 } });
+      expect((await volume.run("janitor", "--now")).code).toBe(0);
+      expect(await readAll(job)).toMatchObject({ "source.mp4": video });
+    });
+
+    it("stays, and is told, when that is not there or is another's", async () => {
+      const other = await spilled("somebody else's");
+      const missing = await spilled(undefined);
+      const { code, events } = await volume.run("sweep");
+      const reasons = events
+        .filter(({ event }) => event === "failed")
+        .map(({ job, reason }) => [job, reason]);
+      expect([code, reasons.toSorted()]).toEqual([
+        1,
+        [
+          [other, "source.mp4 in object storage is not what its record says"],
+          [missing, expect.stringContaining("couldn't read object")],
+        ].toSorted(),
+      ]);
+      expect(volume.jobs()).toEqual([other, missing].sort());
+      expect(await volume.audit()).toEqual([]);
+    });
   });
 
   it("has rows that say where everything is", async () => {
