@@ -15,6 +15,13 @@ describe("docs/threat-model.md", () => {
     expect(problems).toEqual([]);
   });
 
+  it("names outside the tables only tests that there are, too", () => {
+    const all = projectFile("docs/threat-model.md").split("## All of it at once")[1]!;
+    const named = namedTests(all);
+    expect(named).toHaveLength(2);
+    expect(named.filter((test) => !isDeclared(test))).toEqual([]);
+  });
+
   it("doesn't take a title that is in no file for a test", () => {
     const [real] = namedTests(threats[0]![3]!);
     expect(isDeclared(real!)).toBe(true);
