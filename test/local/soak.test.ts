@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -23,23 +23,34 @@ interface Ended {
   readonly output: string;
 }
 
-function soak(...options: string[]): { ended: Promise<Ended>; kill(signal: NodeJS.Signals): void } {
+interface Started {
+  readonly ended: Promise<Ended>;
+  output(): string;
+  /** To the command as a whole, as a terminal does. */
+  kill(signal: NodeJS.Signals): void;
+}
+
+function soak(...options: string[]): Started {
   const words = ["local/bootstrap.mjs", "test/soak/main.ts", "--environment", ENVIRONMENT, ...options];
-  const child = spawn(process.execPath, words, { cwd: PROJECT, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, words, {
+    cwd: PROJECT,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (text: string) => (output += text));
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once("error", reject).once("close", (code) => resolve({ code: code ?? 137, output }));
   });
-  return { ended, kill: (signal) => child.kill(signal) };
+  return { ended, output: () => output, kill: (signal) => process.kill(-child.pid!, signal) };
 }
 
 describe("the whole stack on three nodes, at work and under faults", () => {
   it(`keeps every promise (SOAK_SEED=${SEED})`, async () => {
     const file = join(directory, "report.json");
     // Other tests have the machine too: a sweep may take longer from its minute to its end.
-    const options = ["--seed", String(SEED), "--minutes", "1.5", "--sweep-seconds", "60", "--report", file];
+    const options = ["--seed", String(SEED), "--minutes", "1.25", "--sweep-seconds", "60", "--report", file];
     const { code, output } = await soak(...options).ended;
     expect([code, output]).toEqual([0, expect.stringContaining("✓ nothing is otherwise than it must be")]);
     const report = JSON.parse(readFileSync(file, "utf8")) as SoakReport;
@@ -58,6 +69,22 @@ describe("the whole stack on three nodes, at work and under faults", () => {
     expect([...new Set(deletions)]).toEqual(expect.arrayContaining(["delete", "tier"]));
     expect(await findSandbox(stateDirectory(ENVIRONMENT))).toBeUndefined();
   }, 1_200_000);
+
+  it("leaves nothing at Ctrl-C", async () => {
+    const started = soak();
+    await expect
+      .poll(() => started.output(), { timeout: 120_000, interval: 200 })
+      .toContain("✓ Making the nodes' namespaces, addresses and disks");
+    expect(await findSandbox(stateDirectory(ENVIRONMENT))).toBeDefined();
+    started.kill("SIGINT");
+    const { code, output } = await started.ended;
+    expect([code, output]).toEqual([
+      130,
+      expect.stringContaining("Interrupted: the environment is being removed."),
+    ]);
+    expect(await findSandbox(stateDirectory(ENVIRONMENT))).toBeUndefined();
+    expect(existsSync(stateDirectory(ENVIRONMENT))).toBe(false);
+  }, 240_000);
 
   it("tells what it was called wrongly with", async () => {
     const unknown = await soak("--sede", "1").ended;

@@ -3,7 +3,7 @@
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 
 import { CommandError } from "../../local/command.js";
 import { destroyEnvironment } from "../../local/environment/environment.js";
@@ -30,11 +30,11 @@ interface Options {
 
 const wholeNumber = (text: string): number => {
   if (/^\d{1,10}$/.test(text)) return Number(text);
-  throw new CommanderError(2, "soak.number", `"${text}" is no whole number`);
+  throw new InvalidArgumentError(`"${text}" is no whole number.`);
 };
 const number = (text: string): number => {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
-  throw new CommanderError(2, "soak.number", `"${text}" is no number`);
+  throw new InvalidArgumentError(`"${text}" is no number.`);
 };
 
 const program = new Command("test:soak")
@@ -55,6 +55,8 @@ const program = new Command("test:soak")
   )
   .exitOverride();
 
+const GIVE_UP_AFTER_SECONDS = 30;
+
 const stop = new AbortController();
 let interruptedBy: number | undefined;
 for (const [signal, code] of [
@@ -65,8 +67,11 @@ for (const [signal, code] of [
     interruptedBy = code;
     console.error("\nInterrupted: the environment is being removed.");
     stop.abort();
-    // A start can't be told to end; what it left is removed by the next.
-    setTimeout(() => process.exit(code), 90_000).unref();
+    // A start can't be told to end, and ends when what it has started is gone.
+    const { environment } = program.opts<Options>();
+    const end = (): Promise<boolean> => destroyEnvironment(environment).catch(() => false);
+    void end();
+    setTimeout(() => void end().then(() => process.exit(code)), GIVE_UP_AFTER_SECONDS * 1000).unref();
   });
 }
 
