@@ -33,9 +33,9 @@ const growing =
   (second) =>
     70 + each * Math.floor(second / 600) + (10 * (second % 600)) / 600;
 
-/** Ends each tooth close to full, and no two after each other at the same height. */
+/** Ends each tooth close to full, and every fifth one a little closer. */
 const tight: Course = (second) => {
-  const top = 95.2 + ((Math.floor(second / 600) * 7) % 5) * 0.2;
+  const top = Math.floor(second / 600) % 5 === 4 ? 95.9 : 95;
   return 86 + ((top - 86) * (second % 600)) / 600;
 };
 
@@ -59,13 +59,32 @@ function ofBoth(kind: "space" | "inodes"): AlertCase[] {
     {
       ...common,
       what: `${kind}: half a minute of a prediction that comes true is told of, and not less`,
-      // Past the mark at 5 minutes and 1 second.
-      series: used(ramp(0, SLOT_AT_A_GIGABYTE)),
+      // Past the mark at 5 minutes and 1 second; swept a minute later.
+      series: used(followed(ramp(0, SLOT_AT_A_GIGABYTE), 6 * MINUTE, always(40))),
       seen: [
         [5 * MINUTE, []],
         [5.5 * MINUTE, []],
         [5.75 * MINUTE, [told("critical", "19.7")]],
+        [15 * MINUTE, [told("critical", "19.7")]],
+        [17 * MINUTE, []],
       ],
+    },
+    {
+      ...common,
+      what: `${kind}: fills in fifty minutes`,
+      // At the mark after 35 minutes.
+      series: used(ramp(0, 2 / MINUTE)),
+      seen: [
+        [35 * MINUTE, []],
+        [36.75 * MINUTE, []],
+        [37.25 * MINUTE, [told("warning", "25.5")]],
+      ],
+    },
+    {
+      ...common,
+      what: `${kind}: fills in 25 minutes to just below that mark, and stops`,
+      series: used(followed(ramp(0, 68 / (25 * MINUTE)), 25 * MINUTE, always(68))),
+      seen: every(0.5, 40 * MINUTE).map((at) => [at, []]),
     },
     {
       ...common,
