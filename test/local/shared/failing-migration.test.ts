@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import pg from "pg";
@@ -56,7 +57,7 @@ async function manifests(): Promise<Manifest[]> {
       nodes: [{ name: nodeName(0), slotsDirectory: SLOTS_DIRECTORY }],
       videoSources: [],
     } as unknown as Parameters<typeof localConfiguration>[0],
-    "",
+    readFileSync(kubeconfig, "utf8"),
   );
   const rendered = await render({ stack: STACK, ...given, config: { ...given.config, ...namespaces } });
   const wanted = rendered.manifests.filter(({ id }) => WANTED.test(id));
