@@ -17,6 +17,7 @@ import { startPostgres } from "../test/support/postgres.js";
 import { startPushgateway } from "../test/support/pushgateway.js";
 import { scraped } from "../test/support/scraped.js";
 import { Results, median } from "./lib/bars.js";
+import { peakMemoryBytes } from "./lib/memory.js";
 import { fill } from "./monitor/rows.js";
 
 const USAGE = `usage: npm run bench:monitor -- [--small] [--rounds 9] [--only exporter,pushgateway]
@@ -119,7 +120,7 @@ async function exporter(): Promise<void> {
       results.bar(`exporter-first-scrape-${backlog}`, seconds.all[0]!, SCRAPE_SECONDS, { atMost: 1 });
       results.bar(`exporter-scrape-${backlog}`, median(seconds.all.slice(1)), SCRAPE_SECONDS, { atMost: 1 });
       const limit = buildExporter(WORKLOADS).spec.template.spec.containers[0]!.resources.limits.memory;
-      results.bar(`exporter-memory-MiB-${backlog}`, peakBytes(child.pid!) / MIB, mebibytes(limit), {
+      results.bar(`exporter-memory-MiB-${backlog}`, peakMemoryBytes(child.pid!) / MIB, mebibytes(limit), {
         atMost: 1,
       });
       child.kill();
@@ -155,7 +156,7 @@ async function pushgateway(): Promise<void> {
     results.figure("pushgateway-series", seconds.series);
     results.bar("pushgateway-scrape", median(seconds.all), SCRAPE_SECONDS, { atMost: 1 });
     const { limits } = buildPushgateway(WORKLOADS, "").spec.template.spec.containers[0]!.resources;
-    results.bar("pushgateway-memory-MiB", peakBytes(gateway.pid) / MIB, mebibytes(limits.memory), {
+    results.bar("pushgateway-memory-MiB", peakMemoryBytes(gateway.pid) / MIB, mebibytes(limits.memory), {
       atMost: 1,
     });
   } finally {
@@ -217,12 +218,6 @@ function cleanupConfig(
       ...{ unuploaded: "keep", floor: { seconds: 0, bytes: 0 }, tenantFloors: {} },
     },
   } as never;
-}
-
-/** The most that a process has had in memory. */
-function peakBytes(pid: number): number {
-  const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))!;
-  return Number(kibibytes) * 1024;
 }
 
 function mebibytes(quantity: string): number {

@@ -1,7 +1,7 @@
 // `npm run bench:status`: what the status page costs over a large catalogue.
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -14,6 +14,7 @@ import type { TestCatalogue } from "../test/support/postgres.js";
 import { CAPACITY, cleanupConfig, contractOf } from "../test/monitor/status/surroundings.js";
 import { volumeName } from "../test/monitor/status/history.js";
 import { Results } from "./lib/bars.js";
+import { peakMemoryBytes } from "./lib/memory.js";
 
 const USAGE = `usage: npm run bench:status -- [--volumes 1000] [--jobs 1000000] [--small]
 
@@ -183,8 +184,7 @@ async function measure(catalogue: TestCatalogue): Promise<void> {
     if (found.state !== "intact") throw new Error(`the audit of the benchmark is ${found.state}`);
     results.figure("audit-rows", found.entries);
     results.figure("audit-proven-seconds", found.seconds);
-    const [, kibibytes] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))!;
-    results.bar("memory", Number(kibibytes) / 1024, MEMORY_MIB, { atMost: 1 });
+    results.bar("memory", peakMemoryBytes(child.pid) / 2 ** 20, MEMORY_MIB, { atMost: 1 });
   } finally {
     child.kill("SIGTERM");
     execFileSync("rm", ["-rf", directory]);

@@ -10,6 +10,7 @@ import { bundle } from "../local/images/bundle.mjs";
 import { startWorld } from "../test/cleanup-job/world.js";
 import type { Volume, World } from "../test/cleanup-job/world.js";
 import { median, Results } from "./lib/bars.js";
+import { peakMemoryBytes } from "./lib/memory.js";
 import { makeSmallFiles, makeVideoJobs } from "./sweep/trees.js";
 
 const USAGE = `usage: npm run bench:sweep -- [--small] [--rounds 3] [--only a,b,c,d] [--disk DIR] [--memory DIR]
@@ -240,8 +241,7 @@ async function measuredSweep(volume: Volume, expected: { deleted: number; kept: 
 /** The most that the process has held so far. */
 function residentMiB(pid: number): number | undefined {
   try {
-    const [, kibibytes] = /^VmHWM:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-    return kibibytes === undefined ? undefined : Number(kibibytes) / 1024;
+    return peakMemoryBytes(pid) / MIB;
   } catch {
     return undefined;
   }
