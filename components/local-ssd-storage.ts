@@ -29,7 +29,11 @@ export interface LocalVolume {
 
 export type LocalSsdStorageArgs = StorageClassArgs &
   (
-    | (Extract<LocalSsdMode, { mode: "static" }> & { readonly volumes: readonly LocalVolume[] })
+    | (Extract<LocalSsdMode, { mode: "static" }> & {
+        readonly volumes: readonly LocalVolume[];
+        /** Whether the engine refuses to delete a volume, or to replace it by one in another place. Default: no. */
+        readonly protectData?: boolean;
+      })
     | Exclude<LocalSsdMode, { mode: "static" }>
   );
 
@@ -65,6 +69,7 @@ export class LocalSsdStorage extends pulumi.ComponentResource {
     const declared = (args.mode === "static" ? args.volumes : []).map((volume) => {
       const options = childOptions(this, opts, {
         dependsOn: storageClass,
+        protect: args.mode === "static" && (args.protectData ?? false),
         // A volume's place is immutable too; this way the plan says so instead of the API, half-way.
         replaceOnChanges: ["spec.local", "spec.nodeAffinity"],
         deleteBeforeReplace: true,

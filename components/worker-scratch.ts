@@ -34,6 +34,8 @@ export interface WorkerScratchArgs {
   readonly tolerations?: readonly object[];
   /** Whether pods have users of their own (`hostUsers: false`). */
   readonly userNamespaces?: boolean;
+  /** Whether the engine refuses to delete the claims, with all that lies on their volumes. */
+  readonly protectData: boolean;
 }
 
 /**
@@ -60,8 +62,11 @@ export class WorkerScratch extends pulumi.ComponentResource {
       const claim = new k8s.core.v1.PersistentVolumeClaim(
         `${name}-${slot.name}`,
         buildSlotClaim(args, slot),
-        // After the quota, so that its deletion comes last too and no claim is refused for an unknown status.
-        childOptions(this, opts, { dependsOn: [quota, limits, ...(volume ? [volume] : [])] }),
+        childOptions(this, opts, {
+          protect: args.protectData,
+          // After the quota, so that its deletion comes last too and no claim is refused for an unknown status.
+          dependsOn: [quota, limits, ...(volume ? [volume] : [])],
+        }),
       );
       ofGroup.set(slot.group, [...(ofGroup.get(slot.group) ?? []), claim]);
       return claim;

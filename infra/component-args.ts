@@ -73,6 +73,7 @@ export function scratchArgs(config: StackConfig): WorkerScratchArgs {
       pools: config.pools,
       deadlineSeconds: PLACEMENT_DEADLINE_SECONDS,
     },
+    protectData: config.protectData,
     ...config.isolation,
   };
 }

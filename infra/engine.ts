@@ -61,17 +61,16 @@ export async function preview(options: EngineOptions): Promise<{ changes: OpMap;
 }
 
 /**
- * `pulumi destroy`. Where the program protects a resource it fails, and says at what; with `exceptProtected`
- * it leaves those and what they need.
+ * `pulumi destroy`. Where the program protects a resource it fails, says at what, and has deleted nothing; with
+ * `exceptProtected` it leaves those and what they need.
  */
 export async function destroy(options: EngineOptions & { exceptProtected?: boolean }): Promise<void> {
   const stack = await openStack(options);
   const { onOutput, exceptProtected = false } = options;
-  await stack.destroy({
-    color: "never",
-    excludeProtected: exceptProtected,
-    ...(onOutput && { onOutput }),
-  });
+  const what = { color: "never", excludeProtected: exceptProtected, ...(onOutput && { onOutput }) } as const;
+  // Without it, as `stack.destroy` goes about it, the engine deletes all the rest before it fails at what is protected.
+  await stack.previewDestroy(what);
+  await stack.destroy(what);
 }
 
 /**

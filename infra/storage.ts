@@ -11,11 +11,16 @@ import { localVolumes, slotsOfStack, storageClassName } from "./volumes.js";
 
 /** What LocalSsdStorage is told. */
 export function localSsdStorageArgs(config: StackConfig): LocalSsdStorageArgs {
-  const { environment, storage } = config;
+  const { environment, storage, protectData } = config;
   const common = { environment, className: storageClassName(config) };
   switch (storage.mode) {
     case "static":
-      return { ...common, mode: storage.mode, volumes: localVolumes(config, slotsOfStack(config)) };
+      return {
+        ...common,
+        mode: storage.mode,
+        volumes: localVolumes(config, slotsOfStack(config)),
+        protectData,
+      };
     case "cloud-instance-store":
       return { ...common, mode: storage.mode };
     case "topolvm":

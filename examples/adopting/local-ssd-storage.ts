@@ -22,6 +22,7 @@ const scratch = new LocalSsdStorage(
       // Any claim of the class may bind it. Nobody wipes it afterwards: the node agent would, with `onRelease: "wipe"`.
       claim: null,
     })),
+    protectData: true,
   },
   { provider: cluster },
 );

@@ -21,6 +21,8 @@ const scratch = new WorkerScratch(
       { name: "node-b", id: 1, slots: 2, directory: "/mnt/scratch" },
     ]),
     slotBytes: 400n * 2n ** 30n,
+    // What would delete a claim is refused until the engine is told otherwise: unfinished videos lie on it.
+    protectData: true,
   },
   { provider: cluster },
 );

@@ -78,6 +78,7 @@ const COMPONENTS: Record<string, { make: Make; children: string[] }> = {
               claim: { namespace, name: "c0" },
             },
           ],
+          protectData: true,
         },
         opts,
       ),
@@ -87,7 +88,7 @@ const COMPONENTS: Record<string, { make: Make; children: string[] }> = {
     make: (name, opts) =>
       new WorkerScratch(
         name,
-        { environment, namespace, storageClass: "fast", slots, slotBytes: 2n ** 30n },
+        { environment, namespace, storageClass: "fast", slots, slotBytes: 2n ** 30n, protectData: true },
         opts,
       ),
     children: [
@@ -412,7 +413,7 @@ describe("options that the engine needs told", () => {
     ]);
   });
 
-  it("protect what holds data: the objects' claim and their key", () => {
+  it("protect what holds data: workers' and objects' claims, their volumes, and the objects' key", () => {
     const guarded = all.resources
       .filter((resource) => resource.protect || resource.retainOnDelete)
       .map(({ name, protect, retainOnDelete }) => ({ name, protect, retainOnDelete }));
@@ -420,6 +421,8 @@ describe("options that the engine needs told", () => {
       { name: "ArtifactBucket-claim", protect: true, retainOnDelete: true },
       { name: "ArtifactBucket-kms-key", protect: true, retainOnDelete: false },
       { name: "ArtifactBucket-tls-authority-seed", protect: true, retainOnDelete: false },
+      { name: "LocalSsdStorage-v0", protect: true, retainOnDelete: false },
+      ...slots.map(({ name }) => ({ name: `WorkerScratch-${name}`, protect: true, retainOnDelete: false })),
     ]);
   });
 

@@ -118,7 +118,7 @@ describe("placement", () => {
 });
 
 describe("claims of pools", () => {
-  const scratch = { ...args, storageClass: "fast", slotBytes: 2n ** 30n };
+  const scratch = { ...args, storageClass: "fast", slotBytes: 2n ** 30n, protectData: false };
 
   it("name no volume, and say whose group they are", () => {
     const claim = buildSlotClaim(scratch, args.slots[2]!);
@@ -153,10 +153,9 @@ describe("claims of pools", () => {
   });
 
   it("are refused without placement: whatever came first would decide on their node", async () => {
-    const { environment, namespace, slots, storageClass, slotBytes } = scratch;
-    const rest = { environment, namespace, slots, storageClass, slotBytes };
+    const { placement: _, ...rest } = scratch;
     await expect(
-      declared(() => new WorkerScratch("x", { ...rest }, { provider: new k8s.Provider("c", {}) })),
+      declared(() => new WorkerScratch("x", rest, { provider: new k8s.Provider("c", {}) })),
     ).rejects.toThrow("slots are of the pools hot, and without `placement` whatever uses a claim first");
   });
 });
