@@ -13,6 +13,21 @@ export class CatalogueRefusedError extends Error {
   override readonly name = "CatalogueRefusedError";
 }
 
+/** Logins that serve another database of the same server: nothing was changed. */
+export class LoginsTakenError extends Error {
+  override readonly name = "LoginsTakenError";
+
+  constructor(taken: readonly { readonly login: string; readonly database: string }[]) {
+    const list = taken.map(({ login, database }) => `${login} (database ${database})`).join(", ");
+    const free = taken.map(({ login }) => `COMMENT ON ROLE "${login}" IS NULL;`).join(" ");
+    super(
+      `this Postgres server has these logins for another environment: ${list}. Logins belong to the whole server, so ` +
+        "that each environment needs a server of its own. If that database is no longer in use, drop it, or give its " +
+        `logins to this one: ${free}`,
+    );
+  }
+}
+
 const NETWORK_CODES = new Set([
   ...[
     "ECONNREFUSED",

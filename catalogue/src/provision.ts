@@ -2,13 +2,15 @@ import pg from "pg";
 import { recordKey } from "@video-storage/contract/record-proof";
 import { asAdministrator } from "./administrator.js";
 import type { AdministratorOptions } from "./administrator.js";
+import { LoginsTakenError } from "./errors.js";
 import { CATALOGUE_ROLES, LOGIN_BOUNDS, scramVerifier } from "./logins.js";
 import type { CatalogueLogin } from "./logins.js";
 
 /**
  * Makes the logins what they are said to be: password, one role, one tenant, bounds; and closes the database to all
  * others. Safe to repeat and to run twice at once. Returns what this administrator may not do, in words for people: a
- * managed Postgres gives nobody all the rights of a superuser.
+ * managed Postgres gives nobody all the rights of a superuser. Throws LoginsTakenError, and has changed nothing, when a
+ * login serves another database of the same server.
  */
 export async function provisionLogins(
   adminUrl: string,
@@ -20,11 +22,29 @@ export async function provisionLogins(
     await client.query("BEGIN");
     // Not an advisory lock: those are anybody's to hold.
     await client.query("LOCK TABLE storage.tenant_logins IN SHARE ROW EXCLUSIVE MODE");
+    await refuseOthers(client, logins);
     for (const login of logins) await provision(client, login, notes);
     await closeDatabase(client, notes);
     await client.query("COMMIT");
     return [...new Set(notes)];
   });
+}
+
+/** What a login's comment begins with; the database it serves follows. */
+const SERVES = "login of the video storage in database ";
+
+/**
+ * Logins are the server's, not a database's: a second environment on the same server would give them new passwords, and
+ * every client of the first would be refused from then on.
+ */
+async function refuseOthers(client: pg.Client, logins: readonly CatalogueLogin[]): Promise<void> {
+  const { rows } = await client.query<{ login: string; database: string }>(
+    `SELECT rolname AS login, datname AS database
+     FROM pg_roles JOIN pg_database ON shobj_description(pg_roles.oid, 'pg_authid') = $1 || datname
+     WHERE rolname = ANY ($2) AND datname <> current_database() ORDER BY rolname`,
+    [SERVES, logins.map(({ login }) => login)],
+  );
+  if (rows.length > 0) throw new LoginsTakenError(rows);
 }
 
 async function provision(client: pg.Client, entry: CatalogueLogin, notes: string[]): Promise<void> {
@@ -35,6 +55,11 @@ async function provision(client: pg.Client, entry: CatalogueLogin, notes: string
   await client.query(
     `ALTER ROLE ${login} LOGIN INHERIT CONNECTION LIMIT ${entry.connectionLimit ?? bounds.connections}
      PASSWORD ${pg.escapeLiteral(scramVerifier(entry.password))}`,
+  );
+  // A database's name is the connection's here: nothing that a caller wrote.
+  await client.query(
+    `DO $$ BEGIN EXECUTE format('COMMENT ON ROLE %I IS %L', ${pg.escapeLiteral(entry.login)},
+       ${pg.escapeLiteral(SERVES)} || current_database()); END $$`,
   );
   const others = CATALOGUE_ROLES.filter((role) => role !== entry.role).map((role) => `storage_${role}`);
   // Before: a REVOKE of what isn't granted is only a warning.

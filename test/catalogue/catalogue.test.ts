@@ -132,6 +132,31 @@ describe("logins", () => {
     await expect(connected("first's \\ pass")).rejects.toThrow(CatalogueRefusedError);
   });
 
+  it("that serve another database of the same server are left as they are, with what to do", async () => {
+    const login = {
+      login: "worker_elsewhere",
+      role: "worker",
+      tenantId: parseTenantId("elsewhere"),
+    } as const;
+    const other = await postgres.createCatalogue(["acme"]);
+    try {
+      await provisionLogins(other.adminUrl, [{ ...login, password: `${login.login}-password` }]);
+      await expect(
+        provisionLogins(catalogue.adminUrl, [{ ...login, password: "another's" }]),
+      ).rejects.toThrow(
+        `this Postgres server has these logins for another environment: worker_elsewhere (database ${other.database}). ` +
+          "Logins belong to the whole server, so that each environment needs a server of its own. If that database is no " +
+          'longer in use, drop it, or give its logins to this one: COMMENT ON ROLE "worker_elsewhere" IS NULL;',
+      );
+      expect(await tenantOfLogin(other.as(login.login))).toBe("elsewhere");
+      await catalogue.admin('COMMENT ON ROLE "worker_elsewhere" IS NULL');
+      await provisionLogins(catalogue.adminUrl, [{ ...login, password: `${login.login}-password` }]);
+      expect(await tenantOfLogin(catalogue.as(login.login))).toBe("elsewhere");
+    } finally {
+      await other.close();
+    }
+  });
+
   it("have one role: what they were before is taken away", async () => {
     await provisionLogins(catalogue.adminUrl, [
       { login: "changing", role: "cleanup", password: "changing-password" },

@@ -116,6 +116,19 @@ export async function startPostgres(
         password: `${role}-password`,
       })),
     ]);
+    // Many catalogues on one server, which no environment has: here all of them have the same passwords.
+    await asAdmin(
+      adminUrl,
+      `DO $$
+       DECLARE
+         login name;
+       BEGIN
+         FOR login IN SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') IS NOT NULL LOOP
+           EXECUTE format('COMMENT ON ROLE %I IS NULL', login);
+         END LOOP;
+       END
+       $$`,
+    );
   };
 
   /** Migrated and provisioned once: a copy of it takes a tenth of the time. */
