@@ -19,7 +19,8 @@ export interface Database {
   readonly adminUrl: string;
 }
 
-const USER_ID = 64_032;
+/** The user that the server is, in the sandbox. */
+export const POSTGRES_USER = 64_032;
 
 /** Arguments: the data directory, the range of addresses that may log in, and the command that initialises. */
 const INITIALISATION = `
@@ -27,7 +28,7 @@ set -e
 data=$1 range=$2; shift 2
 [ ! -e "$data/initialised" ] || exit 0
 find "$data" -mindepth 1 -delete
-(umask 077; cat > /run/postgres/password; chown ${USER_ID} /run/postgres/password)
+(umask 077; cat > /run/postgres/password; chown ${POSTGRES_USER} /run/postgres/password)
 "$@"
 rm /run/postgres/password
 echo "host all all $range scram-sha-256" >> "$data/pg_hba.conf"
@@ -59,18 +60,25 @@ export async function ensurePostgres(sandbox: Sandbox, network: Network): Promis
       "-c",
       `set -e
       mkdir -p ${inside.data} ${inside.program}; chmod 755 /run/postgres
-      if ! grep -q ':${USER_ID}:' /etc/passwd; then # initdb asks for its user's name
-        { cat /etc/passwd; echo 'video-storage-postgres:x:${USER_ID}:${USER_ID}::/:/sbin/nologin'; } > /run/passwd
+      if ! grep -q ':${POSTGRES_USER}:' /etc/passwd; then # initdb asks for its user's name
+        { cat /etc/passwd; echo 'video-storage-postgres:x:${POSTGRES_USER}:${POSTGRES_USER}::/:/sbin/nologin'; } > /run/passwd
         mount --bind /run/passwd /etc/passwd
       fi
       mountpoint -q ${inside.data} || mount --bind "$1" ${inside.data}
       mountpoint -q ${inside.program} || mount --bind "$2" ${inside.program}
-      chown ${USER_ID}:${USER_ID} ${inside.data}; chmod 700 ${inside.data}`,
+      chown ${POSTGRES_USER}:${POSTGRES_USER} ${inside.data}; chmod 700 ${inside.data}`,
       "sh",
       data,
       binaries,
     ]);
-    const asUser = ["--reuid", String(USER_ID), "--regid", String(USER_ID), "--clear-groups", "--"];
+    const asUser = [
+      "--reuid",
+      String(POSTGRES_USER),
+      "--regid",
+      String(POSTGRES_USER),
+      "--clear-groups",
+      "--",
+    ];
     const inherit = (program: string): string[] => [...asUser, `${inside.program}/bin/${program}`];
     // A start that is killed leaves its initialisation at work: the lock makes the next start wait for its end,
     // and the mark, which is made last, tells one that was whole from one that ended with its sandbox.

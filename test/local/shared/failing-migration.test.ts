@@ -11,14 +11,20 @@ import { render } from "../../../infra/render.js";
 import { CONTEXT } from "../../../local/environment/cluster.js";
 import { SLOTS_DIRECTORY } from "../../../local/environment/disks.js";
 import { nodeName } from "../../../local/environment/nodes.js";
+import { POSTGRES_USER } from "../../../local/environment/postgres.js";
 import { localConfiguration, STACK } from "../../../local/stack.js";
 import { sharedEnvironment } from "../../support/shared-environment.js";
 import type { SharedEnvironment } from "../../support/shared-environment.js";
 
-/** A stack of this file's own, whose database has something where the catalogue's tables are to be. */
+/**
+ * A stack of this file's own, whose database has something where the catalogue's tables are to be. Its Postgres is its own
+ * too: logins belong to a whole server, and the shared environment's would have new passwords.
+ */
 const own = `failing-${randomBytes(3).toString("hex")}`;
 const namespaces = { namespace: `${own}-jobs`, systemNamespace: own };
-const database = own.replaceAll("-", "_");
+const database = "storage";
+const PORT = 15_432;
+const directory = `/run/postgres/${own}`;
 
 /** What of the stack has to do with the catalogue, and one Secret that waits for the migrations. */
 const WANTED =
@@ -26,12 +32,10 @@ const WANTED =
 
 let environment: SharedEnvironment;
 let kubeconfig: string;
-let adminUrl: URL;
+let adminUrl: string;
 
-async function inDatabase(name: string, ...statements: string[]): Promise<void> {
-  const url = new URL(adminUrl);
-  url.pathname = `/${name}`;
-  const client = new pg.Client({ connectionString: url.href });
+async function inDatabase(...statements: string[]): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl });
   await client.connect();
   try {
     for (const statement of statements) await client.query(statement);
@@ -40,18 +44,49 @@ async function inDatabase(name: string, ...statements: string[]): Promise<void> 
   }
 }
 
+/** The programs and the user that the environment's own Postgres has in the node. */
+async function startOwnServer(): Promise<void> {
+  const { node, contract } = environment;
+  const password = randomBytes(16).toString("hex");
+  await node.must(
+    "sh",
+    [
+      "-c",
+      `set -e
+      mkdir "$1"; (umask 077; cat > "$1/password"); chown -R "$2:$2" "$1"
+      setpriv --reuid "$2" --regid "$2" --clear-groups -- /run/postgres/program/bin/initdb -D "$1/data" -U postgres \
+        --auth=scram-sha-256 --pwfile="$1/password" --encoding=UTF8 --locale=C --no-sync --no-instructions
+      echo "host all all all scram-sha-256" >> "$1/data/pg_hba.conf"`,
+      ...["sh", directory, String(POSTGRES_USER)],
+    ],
+    { input: password },
+  );
+  await asPostgres(
+    "start",
+    "-o",
+    `-c listen_addresses=${contract.catalogue.host} -c port=${PORT} -c unix_socket_directories=`,
+  );
+  adminUrl = `postgres://postgres:${password}@${contract.catalogue.host}:${PORT}/postgres`;
+  await inDatabase(`CREATE DATABASE ${database}`);
+  adminUrl = adminUrl.replace(/postgres$/, database);
+}
+
+async function asPostgres(command: "start" | "stop", ...options: string[]): Promise<void> {
+  const user = ["--reuid", String(POSTGRES_USER), "--regid", String(POSTGRES_USER), "--clear-groups", "--"];
+  const program = ["/run/postgres/program/bin/pg_ctl", command, "-D", `${directory}/data`];
+  await environment.node.must("setpriv", [...user, ...program, "-l", `${directory}/log`, "-w", ...options]);
+}
+
 async function manifests(): Promise<Manifest[]> {
   const { contract, images } = environment;
-  const url = new URL(adminUrl);
-  url.pathname = `/${database}`;
   const given = localConfiguration(
     {
       cluster: { kubeconfig, context: CONTEXT },
       database: {
         host: contract.catalogue.host,
-        port: contract.catalogue.port,
+        port: PORT,
         name: database,
-        adminUrl: url.href,
+        adminUrl,
       },
       images: Object.fromEntries(Object.entries(images).map(([name, reference]) => [name, { reference }])),
       nodes: [{ name: nodeName(0), slotsDirectory: SLOTS_DIRECTORY }],
@@ -77,21 +112,17 @@ const secretsOfWorkers = async () =>
 beforeAll(async () => {
   environment = await sharedEnvironment();
   kubeconfig = join(environment.stateDirectory, "admin.kubeconfig");
-  const { data } = await environment.core.readNamespacedSecret({
-    namespace: environment.systemNamespace,
-    name: "catalogue-admin",
-  });
-  adminUrl = new URL(Buffer.from(data!["url"]!, "base64").toString());
-  await inDatabase(adminUrl.pathname.slice(1), `CREATE DATABASE ${database}`);
+  await startOwnServer();
 });
 afterAll(async () => {
   await destroyApplied(access());
-  await inDatabase(adminUrl.pathname.slice(1), `DROP DATABASE ${database} WITH (FORCE)`);
+  await asPostgres("stop", "-m", "immediate");
+  await environment.node.must("rm", ["-r", directory]);
 });
 
 describe("a migration that fails", () => {
   it("stops the deployment with its message, before anything that needs the catalogue", async () => {
-    await inDatabase(database, "CREATE SCHEMA storage", "CREATE TABLE storage.jobs (somebodys text)");
+    await inDatabase("CREATE SCHEMA storage", "CREATE TABLE storage.jobs (somebodys text)");
     await expect(apply({ ...access(), manifests: await manifests() })).rejects.toThrow(
       /catalogue-migrations[^]*relation "jobs" already exists/,
     );
@@ -99,7 +130,7 @@ describe("a migration that fails", () => {
   });
 
   it("goes on once what was in its way is gone", async () => {
-    await inDatabase(database, "DROP TABLE storage.jobs");
+    await inDatabase("DROP TABLE storage.jobs");
     await apply({ ...access(), manifests: await manifests() });
     expect(await secretsOfWorkers()).toEqual(
       expect.arrayContaining(["catalogue-cleanup", "catalogue-uploader", "catalogue-worker-acme"]),
