@@ -58,6 +58,17 @@ export default defineConfig({
           hookTimeout: 600_000,
         },
       },
+      {
+        // Alerts in the time that they take, which is minutes.
+        extends: true,
+        test: {
+          name: "local-alerts",
+          include: ["test/local/alerts/*.test.ts"],
+          globalSetup: ["test/support/shared-environment.ts"],
+          testTimeout: 1_200_000,
+          hookTimeout: 600_000,
+        },
+      },
     ],
   },
 });

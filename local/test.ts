@@ -1,8 +1,9 @@
 // `npm test`: everything that must hold before a change is in, the fast things first. Ends with one line,
 // `N passed, N failed`, and exits with 0 only if none failed. With `--thorough` the randomised tests play all of their
-// rounds (test/support/rounds.ts); otherwise words are the parts to run (`checks` are types, lint and
-// format), and without any all run.
+// rounds (test/support/rounds.ts) and the alerts are waited for; otherwise words are the parts to run (`checks` are types,
+// lint and format), and without any all run.
 import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +16,9 @@ interface Counts {
   readonly skipped: number;
 }
 
+/** Where a program's output goes: as it comes, or into a file that is printed once its part has ended. */
+type Output = "inherit" | number;
+
 const CHECKS: readonly (readonly string[])[] = [
   ["tsc", "--project", "tsconfig.json"],
   ["tsc", "--project", "policies/tsconfig.json", "--noEmit"],
@@ -22,14 +26,22 @@ const CHECKS: readonly (readonly string[])[] = [
   ["eslint", "."],
   ["prettier", "--check", "--log-level", "warn", "."],
 ];
-const PROJECTS = ["fast", "alerts", "object-storage", "local", "local-shared"] as const;
+// Side by side, because the tests of an environment mostly wait for its clock, and the others for the processor.
+const LANES = [
+  ["checks", "fast", "alerts", "object-storage"],
+  ["local", "local-shared", "local-alerts"],
+] as const;
+/** Takes ten minutes of waiting: `npm run test:alerts` and `npm run test:thorough`. */
+const ONLY_THOROUGH = "local-alerts";
 
 const words = process.argv.slice(2);
 const wanted = words.filter((word) => word !== "--thorough");
-if (words.includes("--thorough")) process.env["TEST_THOROUGH"] = "1";
-const parts: readonly string[] = ["checks", ...PROJECTS];
+const thorough = words.includes("--thorough");
+if (thorough) process.env["TEST_THOROUGH"] = "1";
+const parts: readonly string[] = LANES.flat();
 const unknown = wanted.filter((word) => !parts.includes(word));
-const runs = (part: string): boolean => wanted.length === 0 || wanted.includes(part);
+const runs = (part: string): boolean =>
+  wanted.length === 0 ? part !== ONLY_THOROUGH || thorough : wanted.includes(part);
 if (unknown.length > 0) {
   console.error(
     `usage: npm test [-- [--thorough] [${parts.join("] [")}]]; there is no ${unknown.join(", ")}`,
@@ -39,19 +51,12 @@ if (unknown.length > 0) {
 const reports = await mkdtemp(join(tmpdir(), "video-storage-test-"));
 const results: Counts[] = [];
 try {
-  for (const [program, ...args] of runs("checks") ? CHECKS : []) {
-    console.log(`\n── ${program} ${args.join(" ")}`);
-    const failed = (await run(program!, args)) === 0 ? 0 : 1;
-    results.push({ passed: 1 - failed, failed, skipped: 0 });
-  }
-  for (const project of PROJECTS) {
-    if (!runs(project)) continue;
-    console.log(`\n── tests: ${project}`);
-    const report = join(reports, `${project}.json`);
-    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-    const code = await run("vitest", ["run", "--project", project, ...reporters]);
-    results.push(await counted(report, code));
-  }
+  const lanes = LANES.map((lane) => lane.filter(runs)).filter((lane) => lane.length > 0);
+  await Promise.all(
+    lanes.map(async (lane, index) => {
+      for (const part of lane) await runPart(part, index === 0);
+    }),
+  );
   if (wanted.length === 0) {
     // After the tests, which build the images whose sizes it tells.
     console.log("\n── licences, npm audit, sizes of images");
@@ -71,6 +76,36 @@ console.log(
 );
 process.exit(failed === 0 ? 0 : 1);
 
+async function runPart(part: string, live: boolean): Promise<void> {
+  const started = Date.now();
+  if (live) {
+    await (part === "checks" ? check("inherit") : test(part, "inherit"));
+  } else {
+    console.log(`\n── tests: ${part}, beside the others: their output follows when they have ended`);
+    const log = join(reports, `${part}.log`);
+    const output = openSync(log, "w");
+    await test(part, output).finally(() => closeSync(output));
+    process.stdout.write(await readFile(log));
+  }
+  console.log(`── ${part} took ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+async function check(output: Output): Promise<void> {
+  for (const [program, ...args] of CHECKS) {
+    console.log(`\n── ${program} ${args.join(" ")}`);
+    const failed = (await run(program!, args, output)) === 0 ? 0 : 1;
+    results.push({ passed: 1 - failed, failed, skipped: 0 });
+  }
+}
+
+async function test(project: string, output: Output): Promise<void> {
+  if (output === "inherit") console.log(`\n── tests: ${project}`);
+  const report = join(reports, `${project}.json`);
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const code = await run("vitest", ["run", "--project", project, ...reporters], output);
+  results.push(await counted(report, code));
+}
+
 async function counted(report: string, code: number): Promise<Counts> {
   const text = await readFile(report, "utf8").catch(() => "{}");
   const {
@@ -83,9 +118,9 @@ async function counted(report: string, code: number): Promise<Counts> {
   return { passed: numPassedTests, failed: numFailedTests + broken, skipped: numPendingTests };
 }
 
-function run(program: string, args: readonly string[]): Promise<number> {
+function run(program: string, args: readonly string[], output: Output = "inherit"): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: PROJECT, stdio: ["ignore", "inherit", "inherit"] });
+    const child = spawn(program, args, { cwd: PROJECT, stdio: ["ignore", output, output] });
     child.once("error", reject).once("exit", (code) => resolve(code ?? 1));
   });
 }

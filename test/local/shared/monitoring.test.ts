@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { METRICS } from "@video-storage/contract/metrics";
 import type { Metric } from "@video-storage/contract/metrics";
@@ -10,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
 import { serveVideo } from "../../../local/demo/source-server.js";
 import { keptNetwork } from "../../../local/environment/network.js";
-import { prometheusUrl } from "../../../local/environment/prometheus.js";
+import { prometheusOf, until } from "../../support/prometheus.js";
+import type { TestPrometheus } from "../../support/prometheus.js";
 import { sharedEnvironment } from "../../support/shared-environment.js";
 import type { SharedEnvironment, TestPods } from "../../support/shared-environment.js";
 
@@ -20,44 +20,17 @@ const TENANT = "acme";
 const VIDEO_BYTES = 3_000_000;
 
 let environment: SharedEnvironment;
-let prometheus: string;
+let prometheus: TestPrometheus;
 let pods: TestPods;
 let slot: string;
 let started: number;
 
-interface Sample {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-async function ask<T>(path: string, query: Readonly<Record<string, string>> = {}): Promise<T> {
-  const url = `${prometheus}/api/v1/${path}?${new URLSearchParams(query)}`;
-  const answer = (await (await fetch(url)).json()) as { status: string; error?: string; data: T };
-  if (answer.status !== "success") throw new Error(`${url}: ${answer.error}`);
-  return answer.data;
-}
-
-async function samples(query: string): Promise<Sample[]> {
-  type Vector = { result: { metric: Record<string, string>; value: [number, string] }[] };
-  const { result } = await ask<Vector>("query", { query });
-  return result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }));
-}
-
-/** Asks until it is so; the test's own time is the limit. */
-async function until<T>(ask: () => Promise<T>, holds: (found: T) => boolean): Promise<T> {
-  for (;;) {
-    const found = await ask();
-    if (holds(found)) return found;
-    await sleep(1_000);
-  }
-}
-
-const ofSlot = (metric: Metric) => samples(`${metric.name}{environment="local",volume="${slot}"}`);
+const ofSlot = (metric: Metric) => prometheus.samples(`${metric.name}{environment="local",volume="${slot}"}`);
 const slots = () => environment.contract.slots.map(({ name }) => name).sort();
 
 beforeAll(async () => {
   environment = await sharedEnvironment();
-  prometheus = prometheusUrl(await keptNetwork(environment.stateDirectory));
+  prometheus = await prometheusOf(environment);
   pods = environment.pods();
   slot = environment.contract.slots[1]!.name;
   started = Date.now() / 1000;
@@ -83,7 +56,7 @@ describe("the local Prometheus", () => {
   it("scrapes the node, the gateway, the exporter and a worker, and each answers", async () => {
     type Targets = { activeTargets: { labels: { job: string }; health: string; lastError: string }[] };
     const found = await until(
-      () => ask<Targets>("targets"),
+      () => prometheus.ask<Targets>("targets"),
       ({ activeTargets }) =>
         activeTargets.length >= 4 && activeTargets.every(({ health }) => health === "up"),
     );
@@ -97,31 +70,31 @@ describe("the local Prometheus", () => {
 
   it("has what a worker does", async () => {
     const active = await until(
-      () => samples(`${METRICS.workerActiveJobs.name}{tenant="${TENANT}"}`),
+      () => prometheus.samples(`${METRICS.workerActiveJobs.name}{tenant="${TENANT}"}`),
       (found) => found.length > 0,
     );
     expect(active).toMatchObject([{ labels: { environment: "local", tenant: TENANT }, value: 1 }]);
-    expect(await samples(METRICS.workerWrittenBytes.name)).toMatchObject([{ value: VIDEO_BYTES }]);
+    expect(await prometheus.samples(METRICS.workerWrittenBytes.name)).toMatchObject([{ value: VIDEO_BYTES }]);
   });
 
   it("has what the catalogue says of it", async () => {
     const { name } = METRICS.jobs;
     const active = await until(
-      () => samples(`${name}{tenant="${TENANT}",state="active",location="local"}`),
+      () => prometheus.samples(`${name}{tenant="${TENANT}",state="active",location="local"}`),
       (found) => (found[0]?.value ?? 0) >= 1,
     );
     expect(active[0]!.labels).toMatchObject({ environment: "local", job: "video-storage-exporter" });
-    expect(await samples(METRICS.catalogueUp.name)).toMatchObject([{ value: 1 }]);
-    expect((await samples(METRICS.slotsInUse.name))[0]!.value).toBeGreaterThanOrEqual(1);
-    expect((await samples(METRICS.slotInfo.name)).map(({ labels }) => labels["volume"]).sort()).toEqual(
-      slots(),
-    );
+    expect(await prometheus.samples(METRICS.catalogueUp.name)).toMatchObject([{ value: 1 }]);
+    expect((await prometheus.samples(METRICS.slotsInUse.name))[0]!.value).toBeGreaterThanOrEqual(1);
+    expect(
+      (await prometheus.samples(METRICS.slotInfo.name)).map(({ labels }) => labels["volume"]).sort(),
+    ).toEqual(slots());
   });
 
   it("has how the sweep of each slot went, under the sweep's own labels", async () => {
     const { name } = METRICS.sweepLastSuccess;
     const swept = await until(
-      () => samples(`${name}{environment="local"}`),
+      () => prometheus.samples(`${name}{environment="local"}`),
       (found) => found.length === slots().length && found.every(({ value }) => value > started),
     );
     for (const { labels } of swept) {
@@ -143,7 +116,7 @@ describe("the local Prometheus", () => {
   });
 
   it("has every metric of the registry by now, and none of ours that isn't in it", async () => {
-    const names = new Set(await ask<string[]>("label/__name__/values"));
+    const names = new Set(await prometheus.ask<string[]>("label/__name__/values"));
     const ours = [...names].filter((name) => name.startsWith("video_storage_"));
     const known = new Map<string, Metric>(Object.values(METRICS).map((metric) => [metric.name, metric]));
     const base = (name: string): string => name.replace(/_(?:bucket|sum|count)$/, "");
@@ -178,7 +151,7 @@ describe("the Pushgateway", () => {
         items[0]!.status?.containerStatuses?.[0]?.ready === true,
     );
     const swept = await until(
-      () => samples(`${METRICS.sweepLastCompletion.name}{environment="local"}`),
+      () => prometheus.samples(`${METRICS.sweepLastCompletion.name}{environment="local"}`),
       (found) => found.length === slots().length && found.every(({ value }) => value > replaced),
     );
     expect(swept.map(({ labels }) => labels["volume"]).sort()).toEqual(slots());
