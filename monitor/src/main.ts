@@ -1,3 +1,4 @@
+import "./small-heap.js";
 import { Command, CommanderError } from "commander";
 import { UsageError } from "./documents.js";
 import { addExporterCommand } from "./exporter/command.js";
