@@ -72,11 +72,14 @@ export class WorkerScratch extends pulumi.ComponentResource {
       return claim;
     });
     if (placementJobs.length > 0) {
-      const { account, role, binding } = buildPlacementAccess(args.environment, args.namespace);
+      const built = buildPlacementAccess(args.environment, args.namespace);
+      const options = childOptions(this, opts);
       const access = [
-        new k8s.core.v1.ServiceAccount(`${name}-placement`, account, childOptions(this, opts)),
-        new k8s.rbac.v1.Role(`${name}-placement`, role, childOptions(this, opts)),
-        new k8s.rbac.v1.RoleBinding(`${name}-placement`, binding, childOptions(this, opts)),
+        new k8s.core.v1.ServiceAccount(`${name}-placement`, built.account, options),
+        new k8s.rbac.v1.Role(`${name}-placement`, built.role, options),
+        new k8s.rbac.v1.RoleBinding(`${name}-placement`, built.binding, options),
+        new k8s.rbac.v1.ClusterRole(`${name}-placement`, built.clusterRole, options),
+        new k8s.rbac.v1.ClusterRoleBinding(`${name}-placement`, built.clusterBinding, options),
       ];
       // All at once, and named by what they place: one that waited for another would be waited for by it.
       for (const job of placementJobs) {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 
 import { PREPARED_DIRECTORY } from "@video-storage/contract/layout";
+import { KEYS } from "@video-storage/node-agent/volume-object";
 
 import { REPLACE_UNREADY } from "./annotations.js";
 import { GROUP_LABEL, labels, POOL_LABEL } from "./labels.js";
@@ -127,6 +128,7 @@ function buildJob(args: PlacementJobsArgs, { pool, group, slots, nodeSelector, g
                 { name: "NAMESPACE", value: args.namespace },
                 { name: "POOL_LABEL", value: POOL_LABEL },
                 { name: "GROUP_LABEL", value: GROUP_LABEL },
+                { name: "NODE_LABEL", value: KEYS.node },
                 { name: "POOL", value: pool },
                 { name: "GROUPS", value: String(groupsOfPool) },
               ],
@@ -172,16 +174,23 @@ export function awayFromOtherGroups(environment: string, { pool, group }: { pool
   };
 }
 
-/** What the placement pods may do: see the claims that they wait for. */
+/**
+ * What the placement pods may do: see the claims that they wait for, and the volumes that these came to lie on. Volumes
+ * have no namespace, so neither has the right to see them.
+ */
 export function buildPlacementAccess(environment: string, namespace: string) {
   const metadata = { name: PLACEMENT, namespace, labels: labels(environment, "placement") };
+  const clusterWide = { name: `${namespace}-${PLACEMENT}`, labels: labels(environment, "placement") };
+  const list = (resource: string) => [{ apiGroups: [""], resources: [resource], verbs: ["list"] }];
+  const subjects = [{ kind: "ServiceAccount", name: PLACEMENT, namespace }];
+  const roleRef = (kind: "Role" | "ClusterRole", name: string) => {
+    return { apiGroup: "rbac.authorization.k8s.io", kind, name };
+  };
   return {
     account: { metadata, automountServiceAccountToken: false },
-    role: { metadata, rules: [{ apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["list"] }] },
-    binding: {
-      metadata,
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: PLACEMENT },
-      subjects: [{ kind: "ServiceAccount", name: PLACEMENT, namespace }],
-    },
+    role: { metadata, rules: list("persistentvolumeclaims") },
+    binding: { metadata, roleRef: roleRef("Role", PLACEMENT), subjects },
+    clusterRole: { metadata: clusterWide, rules: list("persistentvolumes") },
+    clusterBinding: { metadata: clusterWide, roleRef: roleRef("ClusterRole", clusterWide.name), subjects },
   };
 }

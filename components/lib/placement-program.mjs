@@ -1,6 +1,9 @@
 // Runs in a placement pod, as text: waits until every group of its pool lies on a node of its own, and only
 // then ends, so that while groups are being placed the scheduler sees all of them. Ends with 1 and the reason
 // when two groups lie on one node, or one on several.
+//
+// The scheduler writes the node on a claim whose volume is to be made. On one that it binds to a volume that is
+// there (volumebinding/binder.go, AssumePodVolumes) it doesn't, and the volume tells.
 import { readFileSync } from "node:fs";
 import { request } from "node:https";
 
@@ -10,6 +13,7 @@ const {
   NAMESPACE,
   POOL_LABEL,
   GROUP_LABEL,
+  NODE_LABEL,
   POOL,
   GROUPS,
   API_SERVER,
@@ -19,10 +23,10 @@ const {
 const server = API_SERVER ?? `https://${KUBERNETES_SERVICE_HOST}:${environment.KUBERNETES_SERVICE_PORT}`;
 const account = environment.ACCOUNT_DIRECTORY ?? ACCOUNT;
 
-/** The pool's claims, or undefined where the API server doesn't answer now. */
-function claims() {
+/** The pool's claims or volumes, or undefined where the API server doesn't answer now. */
+function ofPool(path) {
   const selector = encodeURIComponent(`${POOL_LABEL}=${POOL}`);
-  const url = `${server}/api/v1/namespaces/${NAMESPACE}/persistentvolumeclaims?labelSelector=${selector}`;
+  const url = `${server}/api/v1/${path}?labelSelector=${selector}`;
   return new Promise((resolve) => {
     const options = {
       ca: readFileSync(`${account}/ca.crt`),
@@ -57,13 +61,24 @@ function fail(message) {
   process.exit(1);
 }
 
+/** The node of each volume that an agent has made for the pool, if one of the claims needs it. */
+async function nodesOfVolumes(claims) {
+  if (claims.every((claim) => !isBound(claim) || selectedNode(claim) !== undefined)) return new Map();
+  const volumes = (await ofPool("persistentvolumes")) ?? [];
+  return new Map(volumes.map(({ metadata }) => [metadata.name, metadata.labels[NODE_LABEL]]));
+}
+
+const isBound = ({ status }) => status?.phase === "Bound";
+const selectedNode = ({ metadata }) => metadata.annotations?.[SELECTED_NODE];
+
 let before;
 for (;;) {
-  const items = await claims();
+  const items = await ofPool(`namespaces/${NAMESPACE}/persistentvolumeclaims`);
+  const volumes = await nodesOfVolumes(items ?? []);
   const nodesOf = new Map();
-  for (const { metadata, status } of items ?? []) {
-    const group = metadata.labels[GROUP_LABEL];
-    const node = status?.phase === "Bound" ? metadata.annotations?.[SELECTED_NODE] : undefined;
+  for (const claim of items ?? []) {
+    const group = claim.metadata.labels[GROUP_LABEL];
+    const node = isBound(claim) ? (selectedNode(claim) ?? volumes.get(claim.spec.volumeName)) : undefined;
     nodesOf.set(group, [...(nodesOf.get(group) ?? []), node]);
   }
   const groupsOn = new Map();

@@ -139,7 +139,14 @@ describe("a local volume", () => {
 });
 
 describe("the workers' namespace", () => {
-  const args = { environment: "test", namespace: "jobs", storageClass: "fast", slots, slotBytes: 2n ** 26n };
+  const args = {
+    environment: "test",
+    namespace: "jobs",
+    storageClass: "fast",
+    slots,
+    slotBytes: 2n ** 26n,
+    protectData: true,
+  };
 
   it("may claim as much as its slots hold, of any class", () => {
     expect(buildQuota(args).spec.hard).toEqual({

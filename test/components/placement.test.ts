@@ -103,9 +103,15 @@ describe("placement", () => {
     );
   });
 
-  it("may list claims and nothing else", () => {
-    expect(buildPlacementAccess("test", "jobs").role.rules).toEqual([
-      { apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["list"] },
+  it("may list claims of its namespace, and volumes, and nothing else", () => {
+    const { role, clusterRole, clusterBinding } = buildPlacementAccess("test", "jobs");
+    expect([role, clusterRole].map(({ rules }) => rules)).toEqual([
+      [{ apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["list"] }],
+      [{ apiGroups: [""], resources: ["persistentvolumes"], verbs: ["list"] }],
+    ]);
+    expect(clusterBinding.roleRef.name).toBe(clusterRole.metadata.name);
+    expect(clusterBinding.subjects).toEqual([
+      { kind: "ServiceAccount", name: "placement", namespace: "jobs" },
     ]);
   });
 
@@ -194,6 +200,16 @@ describe("a placement pod", () => {
     status: { phase: node ? "Bound" : "Pending" },
   });
 
+  /** Bound to a volume that was there already, as the node agents offer them. */
+  const bound = (group: string, volumeName: string) => ({
+    ...claim(group),
+    spec: { volumeName },
+    status: { phase: "Bound" },
+  });
+  const volume = (name: string, node: string) => ({
+    metadata: { name, labels: { "video-storage/node": node } },
+  });
+
   async function run(...given: { status: number; items: unknown[] }[]) {
     answers = given;
     const { command, env } = buildPlacementJobs({ ...args, slots: pool(4) })[0]!.spec.template.spec
@@ -229,6 +245,23 @@ describe("a placement pod", () => {
       url: "/api/v1/namespaces/jobs/persistentvolumeclaims?labelSelector=video-storage%2Fpool%3Dhot",
       authorization: "Bearer a-token",
     });
+  });
+
+  it("learns from the volume where a claim lies that was bound to one which was there", async () => {
+    const claims = [bound("hot-0", "v0"), bound("hot-0", "v1"), bound("hot-1", "v2")];
+    const volumes = [volume("v0", "a"), volume("v1", "a"), volume("v2", "b"), volume("v3", "b")];
+    asked.length = 0;
+    expect(await run({ status: 200, items: claims }, { status: 200, items: volumes })).toEqual({
+      code: 0,
+      messages: ["2 of 2 groups are on a node"],
+    });
+    expect(asked.map(({ url }) => url)).toEqual([
+      "/api/v1/namespaces/jobs/persistentvolumeclaims?labelSelector=video-storage%2Fpool%3Dhot",
+      "/api/v1/persistentvolumes?labelSelector=video-storage%2Fpool%3Dhot",
+    ]);
+    const same = volumes.map(({ metadata }) => volume(metadata.name, "a"));
+    const { code, messages } = await run({ status: 200, items: claims }, { status: 200, items: same });
+    expect([code, messages[0]]).toEqual([1, expect.stringContaining("hot-0 and hot-1 lie on one node, a,")]);
   });
 
   it("fails when two groups came to one node, which so has more slots than it may", async () => {

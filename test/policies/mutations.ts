@@ -428,7 +428,7 @@ function surroundings(views: readonly ResourceView[]): Mutation[] {
     // Of an account that has two, the other is what it has its token for.
     ...without("RoleBinding", "token-on-purpose", [], ({ props }) => {
       const subject = (binding: Props) => JSON.stringify(binding["subjects"]);
-      const bindings = views.filter((view) => kindOf(view) === "RoleBinding");
+      const bindings = views.filter((view) => /^(Cluster)?RoleBinding$/.test(kindOf(view) ?? ""));
       return bindings.filter((other) => subject(other.props) === subject(props)).length === 1;
     }),
     ...changed("takes the default provider", "provider-stated", (view) => kindOf(view) !== undefined, {
