@@ -18,6 +18,8 @@ export interface RecordedResource {
   readonly provider: string;
   readonly protect: boolean;
   readonly retainOnDelete: boolean;
+  /** URN of the resource whose deletion takes this one along; empty for none. */
+  readonly deletedWith: string;
   readonly deleteBeforeReplace: boolean;
   readonly replaceOnChanges: readonly string[];
   readonly ignoreChanges: readonly string[];
@@ -54,6 +56,7 @@ interface RegisterRequest {
   getProvider(): string;
   getProtect(): boolean;
   getRetainondelete(): boolean;
+  getDeletedwith(): string;
   getDeletebeforereplace(): boolean;
   getReplaceonchangesList(): string[];
   getIgnorechangesList(): string[];
@@ -119,6 +122,7 @@ export async function startRecording(options: RecordingOptions): Promise<Recordi
       provider: request.getProvider(),
       protect: request.getProtect(),
       retainOnDelete: request.getRetainondelete(),
+      deletedWith: request.getDeletedwith(),
       deleteBeforeReplace: request.getDeletebeforereplace(),
       replaceOnChanges: request.getReplaceonchangesList(),
       ignoreChanges: request.getIgnorechangesList(),

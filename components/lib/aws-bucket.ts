@@ -84,9 +84,12 @@ export function declareAwsBucket(name: string, args: AwsBucketArgs, child: Child
   const bucket = new Bucket(
     `${name}-bucket`,
     { bucket: args.bucket, forceDestroy: false, region, tags },
-    kept(),
+    // S3 refuses to delete a bucket with objects in it, and while it is there its key must be too.
+    kept(key ? { dependsOn: [key] } : {}),
   );
   const of = { bucket: bucket.bucket, region };
+  // Deleted by S3 with the bucket, and not before: one whose deletion is refused stays guarded.
+  const guard = (own: pulumi.CustomResourceOptions = {}) => kept({ deletedWith: bucket, ...own });
   const publicAccess = new BucketPublicAccessBlock(
     `${name}-public-access-block`,
     {
@@ -96,18 +99,18 @@ export function declareAwsBucket(name: string, args: AwsBucketArgs, child: Child
       ignorePublicAcls: true,
       restrictPublicBuckets: true,
     },
-    kept(),
+    guard(),
   );
   // One after another: S3 refuses two changes of a bucket's access at once (pulumi-aws#1570).
   const ownership = new BucketOwnershipControls(
     `${name}-ownership`,
     { ...of, rule: { objectOwnership: "BucketOwnerEnforced" } },
-    kept({ dependsOn: [publicAccess] }),
+    guard({ dependsOn: [publicAccess] }),
   );
   const policy = new BucketPolicy(
     `${name}-policy`,
     { ...of, policy: keyArn.apply((arn) => JSON.stringify(bucketPolicy(args.bucket, arn))) },
-    kept({ dependsOn: [publicAccess, ownership] }),
+    guard({ dependsOn: [publicAccess, ownership] }),
   );
   const encryption = new BucketServerSideEncryptionConfiguration(
     `${name}-encryption`,
@@ -120,12 +123,12 @@ export function declareAwsBucket(name: string, args: AwsBucketArgs, child: Child
         },
       ],
     },
-    kept(),
+    guard(),
   );
   const versioning = new BucketVersioning(
     `${name}-versioning`,
     { ...of, versioningConfiguration: { status: "Enabled" } },
-    kept(),
+    guard(),
   );
   const lifecycle = new BucketLifecycleConfiguration(
     `${name}-lifecycle`,
@@ -136,13 +139,13 @@ export function declareAwsBucket(name: string, args: AwsBucketArgs, child: Child
       rules: args.rules.map(awsLifecycleRule),
     },
     // The rule for older versions means nothing before there are any.
-    kept({ dependsOn: [versioning] }),
+    guard({ dependsOn: [versioning] }),
   );
   if (backing.accessLogBucket !== null) {
     new BucketLogging(
       `${name}-access-log`,
       { ...of, targetBucket: backing.accessLogBucket, targetPrefix: `${args.bucket}/` },
-      kept(),
+      guard(),
     );
   }
 

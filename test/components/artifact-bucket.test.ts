@@ -221,6 +221,15 @@ describe("on AWS", () => {
     expect(found.resources.filter(({ protect, retainOnDelete }) => protect !== retainOnDelete)).toEqual([]);
   });
 
+  it("loses neither its key nor a guard to a deletion of the bucket that S3 refuses", () => {
+    const bucket = found.one("Bucket", "x-bucket");
+    expect(bucket.dependencies).toContain(found.one("Key", "x-key").urn);
+    const along = found.resources.filter(({ deletedWith }) => deletedWith === bucket.urn);
+    expect(along.map(({ name }) => name).sort()).toEqual([
+      ...["x-encryption", "x-lifecycle", "x-ownership", "x-policy", "x-public-access-block", "x-versioning"],
+    ]);
+  });
+
   it("changes the bucket's access one thing at a time, and probes last", () => {
     const needs = (kind: string, name: string) =>
       found.one(kind, name).dependencies.map((urn) => urn.split("::").at(-1)!);
