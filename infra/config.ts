@@ -44,7 +44,10 @@ export const CONFIG_KEYS: Readonly<Record<keyof typeof STACK, "text" | "json">> 
 };
 
 /** Keys whose values never appear in clear; they reach the program as secret outputs. */
-export const SECRET_KEYS = ["kubeconfig", "catalogueAdminUrl"] as const;
+export const SECRET_KEYS = ["kubeconfig", "catalogueAdminUrl", "objectStorageKey"] as const;
+
+/** Of {@link SECRET_KEYS} those that may be left out. */
+export const OPTIONAL_SECRET_KEYS: readonly (typeof SECRET_KEYS)[number][] = ["objectStorageKey"];
 
 /** Everything that is wrong with a configuration, at once. */
 export class ConfigError extends Error {

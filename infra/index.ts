@@ -48,7 +48,7 @@ const ofBucket = {
   providers,
   dependsOn: [...onLocalSsd.dependsOn, ...args.volumesOfBucket(config, localSsd)],
 };
-const bucketArgs = artifactBucketArgs(config);
+const bucketArgs = artifactBucketArgs(config, settings.objectStorageKey);
 const buckets = bucketArgs ? [new ArtifactBucket("artifacts", bucketArgs, ofBucket)] : [];
 /** What the probe found out about the bucket's endpoint; null without object storage, or without an engine. */
 export const objectStorageCapabilities = buckets[0]?.capabilities ?? null;

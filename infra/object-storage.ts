@@ -1,3 +1,5 @@
+import type * as pulumi from "@pulumi/pulumi";
+
 import type { ArtifactBucketArgs } from "../components/artifact-bucket.js";
 import { OBJECT_STORAGE_PORT } from "../components/lib/minio-workloads.js";
 import type { TenantIsolationArgs } from "../components/tenant-isolation.js";
@@ -7,8 +9,14 @@ import { objectStorageVolumeName, storageClassName } from "./volumes.js";
 
 const DAY = 86_400;
 
-/** What the configuration says of the bucket; null where the stack has none. */
-export function artifactBucketArgs(config: StackConfig): ArtifactBucketArgs | null {
+/**
+ * What the configuration says of the bucket; null where the stack has none. `key` is what MinIO encrypts with, where
+ * it isn't to be generated.
+ */
+export function artifactBucketArgs(
+  config: StackConfig,
+  key?: pulumi.Input<string>,
+): ArtifactBucketArgs | null {
   const { environment, namespace, systemNamespace, tenants, protectData, objectStorage: storage } = config;
   if (storage.backend === "none") return null;
   const { bucket, region, probeImage } = storage;
@@ -34,6 +42,7 @@ export function artifactBucketArgs(config: StackConfig): ArtifactBucketArgs | nu
           volume: storage.storageClass === null ? objectStorageVolumeName(config) : null,
           volumeBytes: storage.volumeSize,
           credentialRotation: config.credentialRotation,
+          ...(key !== undefined && { key }),
           tls:
             storage.tlsSecret === null
               ? { source: "generated" }

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import type { Problem } from "./checks.js";
 import { CONFIG_KEYS, ConfigError, parseConfig, SECRET_KEYS } from "./config.js";
 import type { StackConfig } from "./config.js";
 
@@ -10,7 +11,11 @@ export interface StackSettings {
   readonly kubeconfig: pulumi.Output<string>;
   /** A login that may create roles and the schema. */
   readonly catalogueAdminUrl: pulumi.Output<string>;
+  /** The key that MinIO encrypts with, 32 bytes in base 64; undefined where the stack generates it. */
+  readonly objectStorageKey: pulumi.Output<string> | undefined;
 }
+
+const KEY_BYTES = 32;
 
 /** Reads and checks everything before any resource is declared. Throws {@link ConfigError}. */
 export function readSettings(source = new pulumi.Config()): StackSettings {
@@ -28,17 +33,30 @@ export function readSettings(source = new pulumi.Config()): StackSettings {
   const missing = Object.entries(secrets)
     .filter(([, value]) => value === undefined)
     .map(([key]) => ({ key, value: undefined, allowed: "a value, set with `pulumi config set --secret`" }));
+  const problems = [...missing, ...problemsOfKey(source.get("objectStorageKey"))];
   let config: StackConfig;
   try {
     config = parseConfig(environment, raw);
   } catch (error) {
     throw error instanceof ConfigError
-      ? new ConfigError(environment, [...error.problems, ...missing])
+      ? new ConfigError(environment, [...error.problems, ...problems])
       : error;
   }
   const { kubeconfig, catalogueAdminUrl } = secrets;
-  if (!kubeconfig || !catalogueAdminUrl) throw new ConfigError(environment, missing);
-  return { config, kubeconfig, catalogueAdminUrl };
+  if (!kubeconfig || !catalogueAdminUrl || problems.length > 0) throw new ConfigError(environment, problems);
+  return { config, kubeconfig, catalogueAdminUrl, objectStorageKey: given("objectStorageKey") };
+}
+
+/** What is wrong with the key, which isn't shown. */
+function problemsOfKey(key: string | undefined): Problem[] {
+  if (!key || isKey(key)) return [];
+  const allowed = `${KEY_BYTES} bytes in base 64, as Secret object-storage-server has them behind "video-storage:"`;
+  return [{ key: "objectStorageKey", value: "(secret)", allowed }];
+}
+
+function isKey(text: string): boolean {
+  const bytes = Buffer.from(text, "base64");
+  return bytes.length === KEY_BYTES && bytes.toString("base64") === text;
 }
 
 /** What isn't JSON is left as it is, for the check of its key to report. */

@@ -4,7 +4,7 @@ import type { ObjectStorageCapabilities } from "@video-storage/contract/object-s
 import type { StackContract } from "@video-storage/contract/stack-contract";
 
 import { awsPlaceholders } from "./aws-placeholders.js";
-import { SECRET_KEYS } from "./config.js";
+import { OPTIONAL_SECRET_KEYS, SECRET_KEYS } from "./config.js";
 import { GeneratedSecrets } from "./generated-secrets.js";
 import { manifestsOf } from "./manifests.js";
 import type { Manifest } from "./manifests.js";
@@ -51,7 +51,12 @@ export async function renderProgram(options: RenderOptions): Promise<Rendered> {
   const values = {
     context: "none",
     ...stackConfiguration(options.stack, options.config),
-    ...Object.fromEntries(SECRET_KEYS.map((key) => [key, options.secretConfig?.[key] ?? "placeholder"])),
+    ...Object.fromEntries(
+      SECRET_KEYS.map((key) => [
+        key,
+        options.secretConfig?.[key] ?? (OPTIONAL_SECRET_KEYS.includes(key) ? "" : "placeholder"),
+      ]),
+    ),
   };
   pulumi.runtime.setAllConfig(
     Object.fromEntries(

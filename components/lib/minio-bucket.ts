@@ -36,6 +36,11 @@ export interface MinioBacking {
   readonly volumeBytes: bigint;
   /** Raised to replace every credential and the server's certificate. The key that encrypts objects is never replaced. */
   readonly credentialRotation: number;
+  /**
+   * The key that encrypts objects, 32 bytes in base 64. Default: one that is generated once and kept in the stack's
+   * encrypted state. The server refuses a volume whose objects are another key's.
+   */
+  readonly key?: pulumi.Input<string>;
   /** Default: a certificate of an authority of the stack's own. */
   readonly tls?: MinioCertificate;
 }
@@ -56,6 +61,8 @@ export interface MinioBucketArgs {
   readonly systemNamespace: string;
   readonly bucket: string;
   readonly region: string;
+  /** An image with Node.js on its PATH. */
+  readonly probeImage: string;
   readonly backing: MinioBacking;
   readonly roles: readonly (BucketRole & { readonly secret: { namespace: string; name: string } })[];
   readonly protectData: boolean;
@@ -96,15 +103,16 @@ export function declareMinioBucket(
 
   const rootPassword = password("root");
   // Without this key every object is lost, so nothing that rotates may replace it.
-  const kmsKey = new random.RandomBytes(
+  const generatedKey = new random.RandomBytes(
     `${name}-kms-key`,
     { length: 32 },
     { parent, protect: args.protectData, ignoreChanges: ["keepers", "length"] },
   );
+  const key = backing.key === undefined ? generatedKey.base64 : pulumi.secret(backing.key);
   const serverSecrets = {
     "root-user": ROOT_USER,
     "root-password": rootPassword.result,
-    "kms-key": pulumi.interpolate`video-storage:${kmsKey.base64}`,
+    "kms-key": pulumi.interpolate`video-storage:${key}`,
   };
   const serverSecret = new k8s.core.v1.Secret(
     `${name}-server`,
@@ -145,6 +153,8 @@ export function declareMinioBucket(
     namespace: systemNamespace,
     image: backing.image,
     clientImage: backing.clientImage,
+    nodeImage: args.probeImage,
+    guarded: args.protectData,
     claim: OBJECT_STORAGE_CLAIM,
     serverSecret: SERVER_SECRET,
     tlsSecret: tls.secret,
@@ -153,7 +163,7 @@ export function declareMinioBucket(
   const service = new k8s.core.v1.Service(`${name}-service`, buildMinioService(workload), child());
   const server = new k8s.apps.v1.StatefulSet(
     `${name}-server`,
-    buildMinioServer(workload, hashOf([serverSecrets])),
+    buildMinioServer(workload, { secretsHash: hashOf([serverSecrets]), keyId: hashOf([key]) }),
     child({ dependsOn: [serverSecret, ...tls.ready, claim, service] }),
   );
 

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import { REPLACE_UNREADY, SKIP_AWAIT } from "./annotations.js";
 import { labels, selectorLabels } from "./labels.js";
 import { claimVolume, configMapVolume, secretVolume } from "./mounts.js";
@@ -8,6 +10,8 @@ export const OBJECT_STORAGE_PORT = 9000;
 export const OBJECT_STORAGE_SERVICE = "object-storage";
 const SERVER_SECRETS = "/run/secrets/object-storage-server";
 const CERTIFICATES = "/run/secrets/object-storage-tls";
+const DATA = "/data";
+const VOLUME_PROGRAM = readFileSync(new URL("./minio-volume-program.mjs", import.meta.url), "utf8");
 
 export interface MinioWorkloadArgs {
   readonly environment: string;
@@ -16,6 +20,10 @@ export interface MinioWorkloadArgs {
   readonly image: string;
   /** Image with `mc` and a shell. */
   readonly clientImage: string;
+  /** Image with Node.js on its PATH. */
+  readonly nodeImage: string;
+  /** Whether the objects are to outlive a stack that is destroyed; else its successor empties their volume. */
+  readonly guarded: boolean;
   /** Claim that holds the objects. */
   readonly claim: string;
   /** Secret with `root-user`, `root-password` and `kms-key`. */
@@ -59,8 +67,14 @@ export function buildMinioService(args: MinioWorkloadArgs) {
   };
 }
 
-/** `secretsHash` changes with the server's keys: it reads them when it starts, and never again. */
-export function buildMinioServer<Hash>(args: MinioWorkloadArgs, secretsHash: Hash) {
+/**
+ * `secretsHash` changes with the server's keys: it reads them when it starts, and never again. `keyId` tells the key
+ * that encrypts objects from every other, and says nothing else of it.
+ */
+export function buildMinioServer<Hash>(
+  args: MinioWorkloadArgs,
+  { secretsHash, keyId }: { secretsHash: Hash; keyId: Hash },
+) {
   const podLabels = labels(args.environment, "object-storage");
   return {
     metadata: { name: "object-storage", namespace: args.namespace, labels: podLabels },
@@ -76,6 +90,7 @@ export function buildMinioServer<Hash>(args: MinioWorkloadArgs, secretsHash: Has
           enableServiceLinks: false,
           terminationGracePeriodSeconds: 30,
           securityContext: podSecurity(OBJECT_STORAGE_USER, { fsGroup: OBJECT_STORAGE_USER }),
+          initContainers: [buildVolumeCheck(args, keyId)],
           containers: [
             {
               name: "minio",
@@ -84,7 +99,7 @@ export function buildMinioServer<Hash>(args: MinioWorkloadArgs, secretsHash: Has
               command: ["minio"],
               args: [
                 "server",
-                "/data",
+                DATA,
                 "--address",
                 `:${OBJECT_STORAGE_PORT}`,
                 "--certs-dir",
@@ -119,7 +134,7 @@ export function buildMinioServer<Hash>(args: MinioWorkloadArgs, secretsHash: Has
               },
               securityContext: containerSecurity(),
               volumeMounts: [
-                { name: "data", mountPath: "/data" },
+                { name: "data", mountPath: DATA },
                 { name: "secrets", mountPath: SERVER_SECRETS, readOnly: true },
                 { name: "certificates", mountPath: CERTIFICATES, readOnly: true },
                 { name: "tmp", mountPath: "/tmp" },
@@ -138,6 +153,29 @@ export function buildMinioServer<Hash>(args: MinioWorkloadArgs, secretsHash: Has
         },
       },
     },
+  };
+}
+
+/** Lets the server start only where it can decrypt what lies on the volume. */
+function buildVolumeCheck<Hash>(args: MinioWorkloadArgs, keyId: Hash) {
+  return {
+    name: "volume",
+    image: args.nodeImage,
+    imagePullPolicy: "IfNotPresent",
+    command: ["node", "--input-type=module", "-e", VOLUME_PROGRAM],
+    env: [
+      { name: "DIRECTORY", value: DATA },
+      { name: "OWNER", value: `${args.environment}/${args.namespace}` },
+      { name: "KEY_ID", value: keyId },
+      { name: "GUARDED", value: String(args.guarded) },
+    ],
+    terminationMessagePolicy: "FallbackToLogsOnError",
+    resources: {
+      requests: { cpu: "1m", memory: "32Mi", "ephemeral-storage": "1Mi" },
+      limits: { memory: "128Mi", "ephemeral-storage": "16Mi" },
+    },
+    securityContext: containerSecurity(),
+    volumeMounts: [{ name: "data", mountPath: DATA }],
   };
 }
 

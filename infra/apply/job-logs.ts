@@ -1,7 +1,11 @@
 import type { ClusterClient, LiveObject } from "./cluster-client.js";
 
+/** What a pod that is just starting says of its containers. */
+const NOT_YET = ["ContainerCreating", "PodInitializing"];
+
 interface ContainerStatus {
   readonly name: string;
+  readonly lastState?: { readonly terminated?: { readonly message?: string } };
   readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
 }
 
@@ -33,17 +37,20 @@ export async function podsTrouble(client: ClusterClient, workload: LiveObject): 
 function podTrouble(pod: LiveObject): string {
   const status = (pod.status ?? {}) as {
     conditions?: { type: string; status: string; message?: string }[];
+    initContainerStatuses?: ContainerStatus[];
     containerStatuses?: ContainerStatus[];
   };
   const unscheduled = status.conditions?.find(
     (c) => c.type === "PodScheduled" && c.status === "False",
   )?.message;
   if (unscheduled) return `${pod.metadata.name}: ${unscheduled}`;
-  return (status.containerStatuses ?? [])
-    .map(({ name, state }) => ({ name, waiting: state?.waiting }))
-    .filter(({ waiting }) => waiting?.reason !== undefined && waiting.reason !== "ContainerCreating")
-    .map(({ name, waiting }) =>
-      `${pod.metadata.name}/${name}: ${waiting!.reason} ${waiting!.message ?? ""}`.trim(),
+  return [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]
+    .map(({ name, state, lastState }) => ({ name, waiting: state?.waiting, ended: lastState?.terminated }))
+    .filter(({ waiting }) => waiting?.reason !== undefined && !NOT_YET.includes(waiting.reason))
+    .map(({ name, waiting, ended }) =>
+      [`${pod.metadata.name}/${name}: ${waiting!.reason}`, waiting!.message, ended?.message?.trim()]
+        .filter((part) => part !== undefined && part !== "")
+        .join(" "),
     )
     .join("; ");
 }

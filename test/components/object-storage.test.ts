@@ -388,12 +388,15 @@ describe("MinIO in the cluster", () => {
     namespace: "system",
     image: image("minio"),
     clientImage: image("mc"),
+    nodeImage: image("probe"),
+    guarded: true,
     claim: "c",
     serverSecret: "s",
     tlsSecret: "t",
     region: "us-east-1",
   };
-  const { metadata, spec } = buildMinioServer(args, "0123456789").spec.template;
+  const { metadata, spec } = buildMinioServer(args, { secretsHash: "0123456789", keyId: "abcdef0123" }).spec
+    .template;
   const [container] = spec.containers;
 
   it("is given its keys by file, and starts anew when they change", () => {

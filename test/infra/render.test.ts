@@ -455,6 +455,16 @@ describe("what can't be rendered", () => {
     ]);
   });
 
+  it("includes a key of the object storage that is none, without showing it", async () => {
+    const objectStorageKey = "c2hvcnQ=";
+    const secretConfig = { ...LOCAL_SECRETS, objectStorageKey };
+    const failure = (await render({ ...options, secretConfig }).catch((error: unknown) => error)) as Error;
+    expect(failure.message).toContain(
+      'video-storage:objectStorageKey is "(secret)"; allowed: 32 bytes in base 64',
+    );
+    expect(failure.message).not.toContain(objectStorageKey);
+  });
+
   it("includes a broken file of secrets, which isn't replaced", async () => {
     const broken = join(directory, "broken.json");
     writeFileSync(broken, "{");
