@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
+import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "./lib/alerts/config-map.js";
 import { buildAlertRules } from "./lib/alerts/rules.js";
 import type { AlertRulesArgs } from "./lib/alerts/rules.js";
 import { childOptions } from "./lib/child-options.js";
@@ -18,12 +19,6 @@ export interface NodeExporterAlertsArgs extends AlertRulesArgs {
   /** Labels by which the operator's Prometheus selects its rules, such as `release`. */
   readonly ruleLabels?: Readonly<Record<string, string>>;
 }
-
-/** Name of the ConfigMap or the PrometheusRule with the rules. */
-export const ALERTS_CONFIG_MAP = "video-storage-alerts";
-
-/** The rules' file in that ConfigMap. JSON, which is YAML too. */
-export const ALERTS_FILE = "video-storage.rules.yml";
 
 /**
  * Alert rules: on volumes, by what node-exporter or the kubelet measures, and on sweeps, jobs and the object storage by

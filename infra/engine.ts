@@ -3,7 +3,6 @@ import { accessSync, constants, mkdirSync, readFileSync, statSync, writeFileSync
 import { delimiter, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
 import type { EngineEvent, OpMap, Stack } from "@pulumi/pulumi/automation/index.js";
 import { parse, stringify } from "yaml";
 
@@ -100,6 +99,8 @@ async function openStack(options: EngineOptions): Promise<Stack> {
   writeProject(workDir);
   writeSettings(workDir, options);
 
+  // Loaded where there is an engine to drive: a second of a processor, which a start without one is spared.
+  const { LocalWorkspace } = await import("@pulumi/pulumi/automation/index.js");
   const stack = await LocalWorkspace.createOrSelectStack(
     { stackName, workDir },
     {

@@ -1,5 +1,5 @@
 import { ENGINE_ANNOTATION_PREFIX } from "../components/lib/annotations.js";
-import { isSecret, unwrapped } from "./recording-monitor.js";
+import { isSecret, unwrapped } from "./secret-values.js";
 import type { RecordedResource } from "./recording-monitor.js";
 
 /** A Kubernetes object. */

@@ -1,4 +1,4 @@
-import { isSecret, unwrapped } from "./recording-monitor.js";
+import { isSecret, unwrapped } from "./secret-values.js";
 import type { RecordedResource } from "./recording-monitor.js";
 
 /**

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 
-import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../components/node-exporter-alerts.js";
+import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../components/lib/alerts/config-map.js";
 import { chooseClusterHere, describeCluster } from "./cluster-choice.js";
 import { deploy } from "./deploy.js";
 import type { EngineChoice } from "./deploy.js";

@@ -4,14 +4,16 @@ import { Command, CommanderError, Option } from "commander";
 import type { CommandOptions } from "commander";
 
 import { CommandError } from "./command.js";
-import { destroy, start, stop } from "./commands.js";
 import { Failure } from "./failure.js";
-import { audit, kubectl } from "./inspect.js";
-import { status } from "./status.js";
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed (the message says why and what to do), 2 wrong usage, 130 interrupted.
 What is interrupted or fails can be started again: nothing is left that a next start trips over.`;
+
+// Each command loads its own program when it runs: the clients of Kubernetes and S3 take seconds of a processor, which a
+// wrong option need not wait for.
+const commands = () => import("./commands.js");
+const inspection = () => import("./inspect.js");
 
 const program = new Command("local")
   .description(
@@ -38,30 +40,32 @@ command("start", { isDefault: true })
   .option("--build", "build a cluster even where kind could make one")
   .option("--nodes <count>", "so many nodes, each with slots, in a cluster that is built here (default: 1)")
   .addOption(new Option("--bare", "build a cluster and put nothing into it").hideHelp())
-  .action(start);
+  .action(async (options) => (await commands()).start(options));
 
-command("stop").description("end everything that start started; data stays").action(stop);
+command("stop")
+  .description("end everything that start started; data stays")
+  .action(async (options) => (await commands()).stop(options));
 
 command("destroy")
   .description("stop, and remove every trace of the environment")
   .option("--cache", "also remove the built programs and images that all checkouts share")
-  .action(destroy);
+  .action(async (options) => (await commands()).destroy(options));
 
 command("kubectl")
   .description("kubectl, on this environment's cluster")
   .argument("[words...]", "its arguments; after -- if they begin with a dash")
   .allowUnknownOption()
   .passThroughOptions()
-  .action((words: string[], options) => kubectl(options, words));
+  .action(async (words: string[], options) => (await inspection()).kubectl(options, words));
 
 command("audit")
   .description("what the sweep deleted and moved, why and for whom, with its chain of hashes verified")
   .option("--json", "one JSON object a row")
-  .action(audit);
+  .action(async (options) => (await inspection()).audit(options));
 
 addShowOptions(command("status"))
   .description("a page with volumes, jobs, sweeps, the audit and alerts; or the same in the terminal")
-  .action(status);
+  .action(async (options) => (await import("./status.js")).status(options));
 
 process.once("SIGINT", () => interrupted(130)).once("SIGTERM", () => interrupted(143));
 

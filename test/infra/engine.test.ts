@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 
 import { findPulumi, preview } from "../../infra/engine.js";
-import { unwrapped } from "../../infra/recording-monitor.js";
+import { unwrapped } from "../../infra/secret-values.js";
 import { render } from "../../infra/render.js";
 import { PROJECT_DIRECTORY } from "../../infra/stack-files.js";
 import { LOCAL_CONFIGURATION, LOCAL_SECRETS } from "../support/local-configuration.js";

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 
-import { settled, startRecording, unwrapped } from "../../infra/recording-monitor.js";
+import { settled, startRecording } from "../../infra/recording-monitor.js";
+import { unwrapped } from "../../infra/secret-values.js";
 import type { RecordedResource, RecordingOptions } from "../../infra/recording-monitor.js";
 
 /** What a program declared, and short ways to look at it. */

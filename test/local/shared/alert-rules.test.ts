@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 
 import { DASHBOARD_CONFIG_MAP } from "../../../components/grafana-dashboard.js";
-import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../../../components/node-exporter-alerts.js";
+import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../../../components/lib/alerts/config-map.js";
 import type { Dashboard } from "../../../components/lib/dashboard/model.js";
 import { buildPrograms } from "../../../local/build/programs.js";
 import { run } from "../../../local/command.js";
