@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { JobId } from "@video-storage/contract/identity";
 import { lockShared } from "@video-storage/worker/directory-lock";
 import { random as randomFrom } from "../support/random.js";
-import { rounds, seed } from "../support/rounds.js";
+import { cases, rounds, seed } from "../support/rounds.js";
 import { faultPoints } from "./faults/plugin.js";
 import { startWorld } from "./world.js";
 import type { Volume, World } from "./world.js";
@@ -187,14 +187,17 @@ describe("a sweep killed before any one of its changes", () => {
       const points = await lane.count();
       // An intent, a rename, nine names, five directories and an outcome are the least.
       expect(points).toBeGreaterThan(action === "delete" ? 17 : 10);
-      for (let point = 1; point <= points; point++) {
+      const tried = cases(points, SEED);
+      for (const point of tried) {
         await lane.addDue(action);
         await lane.sweepKilledAt(point);
         await lane.sweepKilledAt(0);
         await lane.expectFinished();
       }
-      console.log(JSON.stringify({ action, points, kills: lane.kills }));
-      expect(lane.kills).toBeGreaterThan(points * 0.8);
+      console.log(
+        JSON.stringify({ action, points, tried: tried.length, kills: lane.kills, FAULT_SEED: SEED }),
+      );
+      expect(lane.kills).toBeGreaterThan(tried.length * 0.8);
       await lane.end();
     },
     600_000,
@@ -232,7 +235,7 @@ describe("sweeps killed anywhere, and those that go on after them", () => {
       const lanes = await Promise.all(Array.from({ length: LANES }, (_, index) => run(index)));
       console.log(JSON.stringify(lanes));
       expect(lanes.reduce((sum, { kills }) => sum + kills!, 0)).toBeGreaterThanOrEqual(KILLS);
-      for (const { resumed } of lanes) expect(resumed).toBeGreaterThan(0);
+      expect(lanes.reduce((sum, { resumed }) => sum + resumed!, 0)).toBeGreaterThan(0);
     },
     120_000 + KILLS * 5_000,
   );

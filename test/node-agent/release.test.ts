@@ -7,6 +7,8 @@ import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vites
 
 import { run } from "../../local/command.js";
 import { NodeMachine, noLoopDevices, removeAgentBundle, slotSettings } from "../support/node-machine.js";
+import { random } from "../support/random.js";
+import { rounds, seed } from "../support/rounds.js";
 import { VolumeApi } from "../support/volume-api.js";
 
 // Each step is a process or several, and the machine may be busy.
@@ -16,19 +18,8 @@ const SECRET = "PREVIOUS-TENANTS-VIDEO";
 const reason = noLoopDevices();
 const CLAIM = { namespace: "jobs", name: "worker-0" };
 
-/** Any number; given again, the same rounds are played. */
-const seed = Number(process.env["TEST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-const rounds = Number(process.env["TEST_ROUNDS"] ?? 4);
-
-/** Mulberry32: the same numbers for the same seed. */
-function randomNumbers(state: number): (below: number) => number {
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
+const SEED = seed("AGENT_KILL_SEED");
+const ROUNDS = rounds("AGENT_KILL_ROUNDS", 25);
 
 describe.skipIf(reason !== undefined)(`released volumes${reason ? ` (${reason})` : ""}`, () => {
   afterAll(removeAgentBundle);
@@ -341,35 +332,36 @@ describe.skipIf(reason !== undefined)(`released volumes${reason ? ` (${reason})`
 
   // Whatever happens, an offered volume is a clean one; and whatever happened, the next agent gets there.
   it.each(MEDIA)(
-    `on %s survive an agent that is killed anywhere (seed ${seed})`,
+    `on %s survive an agent that is killed anywhere (AGENT_KILL_SEED=${SEED}, ${ROUNDS} rounds)`,
     async (medium) => {
-      const random = randomNumbers(seed + MEDIA.indexOf(medium));
+      const next = random(SEED + MEDIA.indexOf(medium));
+      const below = (limit: number): number => Math.floor(next() * limit);
       const config = await settingsOf(medium);
       declareVolume();
       await once(config);
-      for (let round = 0; round < rounds; round++) {
+      for (let round = 0; round < ROUNDS; round++) {
         api.bind("v0", CLAIM);
         writeFileSync(slot("video"), `${SECRET}-${round}`.repeat(1000));
         api.release("v0");
-        for (let kills = 1 + random(3); kills > 0 && phase() === "Released"; kills--) {
-          const when = random(2) === 0 ? "before" : "after";
-          const byRequest = random(4) === 0;
+        for (let kills = 1 + below(3); kills > 0 && phase() === "Released"; kills--) {
+          const when = below(2) === 0 ? "before" : "after";
+          const byRequest = below(4) === 0;
           const agent = node.startAgent(
             ["run", "--once", "--kubeconfig", node.path("kubeconfig")],
             config,
-            byRequest ? undefined : { at: 1 + random(medium === "an encrypted disk" ? 26 : 20), when },
+            byRequest ? undefined : { at: 1 + below(medium === "an encrypted disk" ? 26 : 20), when },
           );
-          const last = api.requests.length + 1 + random(6);
+          const last = api.requests.length + 1 + below(6);
           api.onRequest = (then, number) => {
             if (byRequest && then === when && number === last) agent.child.kill("SIGKILL");
           };
           await agent.ended;
           api.onRequest = () => {};
           if (phase() === "Available") expect(readdirSync(slot())).toEqual([]);
-          if (random(3) === 0) await node.boot();
+          if (below(3) === 0) await node.boot();
         }
         const { code, stderr, events } = await once(config);
-        const said = `round ${round} of seed ${seed}: ${stderr} ${JSON.stringify(events)}`;
+        const said = `round ${round} of seed ${SEED}: ${stderr} ${JSON.stringify(events)}`;
         expect({ code, phase: phase(), left: readdirSync(slot()) }, said).toEqual({
           code: 0,
           phase: "Available",
