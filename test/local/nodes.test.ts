@@ -3,9 +3,18 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { CoreV1Api } from "@kubernetes/client-node";
-import { CoreV1Api as Core } from "@kubernetes/client-node";
+import { BatchV1Api, CoreV1Api as Core } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
+import { PREPARED_DIRECTORY } from "@video-storage/contract/layout";
+import { KEYS } from "@video-storage/node-agent/volume-object";
+
+import { cleanupCronJobName } from "../../components/lib/cleanup-cron-jobs.js";
+import { GROUP_LABEL } from "../../components/lib/labels.js";
+import { CLEANUP_CONFIG_MAP } from "../../components/lib/mounts.js";
+import { apply } from "../../infra/apply.js";
+import type { Manifest } from "../../infra/manifests.js";
 import { restoreNode } from "../../local/environment/built.js";
 import { SLOTS_DIRECTORY } from "../../local/environment/disks.js";
 import { keptNetwork, nodeNetworkOf } from "../../local/environment/network.js";
@@ -13,8 +22,9 @@ import { nodeDirectory, nodeName } from "../../local/environment/nodes.js";
 import { containerGroups, findSandbox, killSandbox, processesOf } from "../../local/environment/sandbox.js";
 import type { Sandbox } from "../../local/environment/sandbox.js";
 import { stateDirectory } from "../../local/paths.js";
-import { localSlots } from "../../local/stack.js";
+import { localSlots, WORKERS_NAMESPACE } from "../../local/stack.js";
 import { kubeConfigOf, local } from "../support/local-environment.js";
+import { declarePool, offerSlots, POOL_SLOTS } from "../support/pool-of-slots.js";
 
 const ENVIRONMENT = "nodes";
 const state = stateDirectory(ENVIRONMENT);
@@ -103,7 +113,7 @@ describe("an environment of two nodes", () => {
         containers: [
           {
             name: "reach",
-            image: await demoWorker(),
+            image: await imageNamed("demo-worker"),
             command: ["/usr/local/bin/node", "-e", script],
             env: [{ name: "NODE_TLS_REJECT_UNAUTHORIZED", value: "0" }],
           },
@@ -117,6 +127,123 @@ describe("an environment of two nodes", () => {
     const log = await core.readNamespacedPodLog({ namespace: "default", name: "reach" });
     expect(log.trim().split("\n").at(-1)).toBe("200");
     await core.deleteNamespacedPod({ namespace: "default", name: "reach" });
+  });
+
+  describe("with a pool, whose nodes the storage decides", () => {
+    const namespace = "pool-of-slots";
+    let manifests: Manifest[];
+    const steps: string[] = [];
+    const deploy = () =>
+      apply({
+        manifests,
+        kubeconfig: kubeConfigOf(ENVIRONMENT),
+        systemNamespace: namespace,
+        onProgress: ({ step, id }) => void steps.push(`${step} ${id}`),
+      });
+    const groups = ["instance-store-0", "instance-store-1"];
+    /** The nodes of each group's volumes. */
+    const nodesOfGroups = async () => {
+      const claims = (await core.listNamespacedPersistentVolumeClaim({ namespace })).items;
+      const volumes = new Map(
+        (await core.listPersistentVolume()).items.map(({ metadata }) => [metadata!.name!, metadata!.labels]),
+      );
+      return groups.map((group) =>
+        claims
+          .filter(({ metadata }) => metadata!.labels![GROUP_LABEL] === group)
+          .map(({ spec }) => volumes.get(spec!.volumeName!)?.[KEYS.node]),
+      );
+    };
+
+    beforeAll(async () => {
+      await core.createNamespace({ body: { metadata: { name: namespace } } });
+      await core.createNamespacedServiceAccount({ namespace, body: { metadata: { name: "cleanup" } } });
+      for (const name of ["catalogue-cleanup", "object-storage-cleanup"]) {
+        const { data } = await core.readNamespacedSecret({ namespace: WORKERS_NAMESPACE, name });
+        await core.createNamespacedSecret({ namespace, body: { metadata: { name }, data: data! } });
+      }
+      for (const index of [0, 1]) await offerSlots(await machine(index), nodeName(index), core);
+      const { data } = await core.readNamespacedConfigMap({
+        namespace: WORKERS_NAMESPACE,
+        name: CLEANUP_CONFIG_MAP,
+      });
+      const config = JSON.parse(data!["cleanup.json"]!) as CleanupConfig;
+      manifests = await declarePool(namespace, { cleanupJob: await imageNamed("cleanup-job") }, config);
+      await deploy();
+    });
+
+    it("binds each group's claims on one node, by its placement Job, and makes no sweep before", async () => {
+      const nodes = await nodesOfGroups();
+      expect(nodes.map((ofGroup) => [ofGroup.length, new Set(ofGroup).size])).toEqual([
+        [2, 1],
+        [2, 1],
+      ]);
+      expect(nodes.map(([node]) => node).sort()).toEqual([nodeName(0), nodeName(1)]);
+      // The volumes were there, so the scheduler has written no node on the claims: placement has to look at the volumes.
+      const claims = (await core.listNamespacedPersistentVolumeClaim({ namespace })).items;
+      const selected = "volume.kubernetes.io/selected-node";
+      expect(claims.filter(({ metadata }) => metadata!.annotations?.[selected] !== undefined)).toEqual([]);
+      const { items } = await core.listNamespacedPod({ namespace });
+      const placed = groups.map((group) =>
+        items
+          .filter(({ metadata }) => metadata!.labels![GROUP_LABEL] === group)
+          .map(({ spec, status }) => [spec!.nodeName, status!.phase]),
+      );
+      expect(placed).toEqual(nodes.map(([node]) => [[node, "Succeeded"]]));
+      for (const group of groups) {
+        const [ready, made] = ["ready Job", "created CronJob"].map((step) =>
+          steps.findIndex((one) => one.startsWith(step) && one.includes(group)),
+        );
+        expect(ready).toBeGreaterThan(-1);
+        expect(made).toBeGreaterThan(ready!);
+      }
+    });
+
+    it("leaves in each volume the jobs' directory, of the slot's own user", async () => {
+      const found = await Promise.all(
+        [0, 1].map(async (index) => {
+          const jobs = [0, 1].map((slot) => `/mnt/instance-store/slot-${slot}/${PREPARED_DIRECTORY}`);
+          return (await (await machine(index)).must("stat", ["--format=%u:%g %a", ...jobs]))
+            .trim()
+            .split("\n");
+        }),
+      );
+      expect(found.flat().sort()).toEqual(POOL_SLOTS.map(({ runAsUser }) => `${runAsUser}:20000 2750`));
+    });
+
+    it("sweeps each group on the node of its volumes", async () => {
+      const batch = kubeConfigOf(ENVIRONMENT).makeApiClient(BatchV1Api);
+      for (const group of groups) {
+        const cronJob = await batch.readNamespacedCronJob({ namespace, name: cleanupCronJobName(group) });
+        const { spec } = cronJob.spec!.jobTemplate;
+        await batch.createNamespacedJob({
+          namespace,
+          body: { metadata: { name: `sweep-${group}` }, spec: spec! },
+        });
+      }
+      const swept = async () => {
+        const { items } = await core.listNamespacedPod({
+          namespace,
+          labelSelector: "app.kubernetes.io/component=cleanup",
+        });
+        return items
+          .map(({ metadata, spec, status }) => [
+            metadata!.labels!["batch.kubernetes.io/job-name"],
+            spec!.nodeName,
+            status!.phase,
+          ])
+          .sort();
+      };
+      const nodes = await nodesOfGroups();
+      await expect
+        .poll(swept, { timeout: 60_000, interval: 300 })
+        .toEqual(groups.map((group, index) => [`sweep-${group}`, nodes[index]![0], "Succeeded"]));
+    });
+
+    it("does nothing anew at a second deployment", async () => {
+      const ids = manifests.map(({ id }) => id).sort();
+      const { created, changed, unchanged } = await deploy();
+      expect([created, changed, unchanged.sort()]).toEqual([[], [], ids]);
+    });
   });
 
   it("brings back a node that failed, with what was on its disks", async () => {
@@ -157,8 +284,9 @@ describe("npm start, run again", () => {
   });
 });
 
-async function demoWorker(): Promise<string> {
+/** One of the stack's images, by digest. */
+async function imageNamed(image: string): Promise<string> {
   const { status } = await core.readNode({ name: nodeName(1) });
   const names = status!.images!.flatMap(({ names: all = [] }) => all);
-  return names.find((name) => /\/demo-worker@/.test(name))!;
+  return names.find((name) => name.includes(`/${image}@`))!;
 }
