@@ -370,3 +370,5 @@ try {
 } catch (error) {
   process.exitCode = exitCodeOf(error);
 }
+// Not when nothing is left to do: lookups of names that nobody answers would be waited for, one after another.
+process.exit();

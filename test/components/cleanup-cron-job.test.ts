@@ -131,6 +131,15 @@ describe("the cleanup CronJobs", () => {
     });
   });
 
+  it("give up a name that nobody answers after two seconds, for it holds a thread that deletes", () => {
+    expect(pod.dnsConfig).toEqual({
+      options: [
+        { name: "timeout", value: "1" },
+        { name: "attempts", value: "2" },
+      ],
+    });
+  });
+
   it("delete with as many threads as the image for people does", () => {
     expect(pod.containers[0]!.env[0]).toEqual({ name: "UV_THREADPOOL_SIZE", value: "8" });
   });
