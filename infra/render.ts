@@ -20,7 +20,7 @@ export class RenderError extends Error {
  */
 export async function render(options: RenderOptions): Promise<Rendered> {
   const main = fileURLToPath(new URL("./render-main.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), main, "--as-child"], {
+  const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx/esm"), main, "--as-child"], {
     stdio: ["pipe", "ignore", "pipe", "pipe"],
   });
   // Options and result go through pipes: arguments and files could be read by others.

@@ -16,7 +16,12 @@ const ENVIRONMENT = "soak-test";
 const SEED = seed("SOAK_SEED");
 const directory = mkdtempSync(join(tmpdir(), "video-storage-soak-"));
 
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+/** The report and the logs of a run that found something stay to be read. */
+let keep = false;
+
+afterAll(() => {
+  if (!keep) rmSync(directory, { recursive: true, force: true });
+});
 
 interface Ended {
   readonly code: number;
@@ -52,6 +57,7 @@ describe("the whole stack on three nodes, at work and under faults", () => {
     // Other tests have the machine too: a sweep may take longer from its minute to its end.
     const options = ["--seed", String(SEED), "--minutes", "1.25", "--sweep-seconds", "60", "--report", file];
     const { code, output } = await soak(...options).ended;
+    keep = code !== 0;
     expect([code, output]).toEqual([0, expect.stringContaining("✓ nothing is otherwise than it must be")]);
     const report = JSON.parse(readFileSync(file, "utf8")) as SoakReport;
     expect(report.violations).toEqual([]);
