@@ -13,6 +13,8 @@ import type { ObjectStorageSettingsInput } from "@video-storage/contract/schemas
 import { ContentMismatchError, ObjectStorageError } from "./errors.js";
 import { putStream } from "./object-stream.js";
 import { readPart } from "./job-files.js";
+import { statusOf } from "./multipart-upload.js";
+import type { KnownOfServer } from "./multipart-upload.js";
 import { PartBuffers, checksumOf, partBytesOf, putParts, putWhole, requireContent } from "./object-upload.js";
 import type { UploadSettings } from "./object-upload.js";
 
@@ -144,6 +146,7 @@ export function connectObjectStorage(
   const { bucket } = settings;
   const uploads: UploadSettings = { partBytes: PART_BYTES, concurrency: 4, ...upload };
   const buffers = new PartBuffers();
+  const known: KnownOfServer = {};
   const client = objectStorageClient(settings, credentials);
 
   const head = async (
@@ -251,7 +254,7 @@ export function connectObjectStorage(
       const target = { Bucket: bucket, Key: objectKey };
       const checksum = await write(objectKey, async () => {
         if (expected.bytes > partBytesOf(expected.bytes, uploads)) {
-          return putParts(client, target, file, expected, uploads, buffers, signal);
+          return putParts(client, known, target, file, expected, uploads, buffers, signal);
         }
         const buffer = await buffers.take(expected.bytes);
         try {
@@ -285,6 +288,7 @@ export function connectObjectStorage(
       const target = { Bucket: bucket, Key: objectKey };
       const written = await putStream(
         client,
+        known,
         target,
         chunks,
         partBytesOf(expectedBytes, uploads),
@@ -323,10 +327,6 @@ function isOfTheServer(error: unknown): boolean {
   const { name, code } = error as { name?: string; code?: string };
   if (statusOf(error) !== undefined || name === "TimeoutError") return true;
   return /^E(CONN|PIPE|HOST|NET|TIMEDOUT|AI_)/.test(code ?? "");
-}
-
-function statusOf(error: unknown): number | undefined {
-  return (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
 }
 
 function wrapped(error: unknown, what: string, bucket: string, objectKey: string): unknown {

@@ -1,17 +1,10 @@
 import { createHash } from "node:crypto";
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  UploadPartCommand,
-} from "@aws-sdk/client-s3";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { FileRecord } from "@video-storage/contract/job-record";
+import { MultipartUpload } from "./multipart-upload.js";
+import type { KnownOfServer, Target, UploadedPart } from "./multipart-upload.js";
 import { compositeChecksum, putWhole } from "./object-upload.js";
-import type { Target } from "./object-upload.js";
 
-/** For ending an upload that failed: the server may be the reason. */
-const ABORT_MILLISECONDS = 10_000;
 const NEVER_ABORTED = new AbortController().signal;
 
 /** What was written, and the checksum that the server must show for it. */
@@ -27,28 +20,20 @@ export interface WrittenStream {
  */
 export async function putStream(
   client: S3Client,
+  known: KnownOfServer,
   target: Target,
   chunks: AsyncIterable<Uint8Array>,
   partBytes: number,
   beforeVisible: ((content: FileRecord) => Promise<void>) | undefined,
 ): Promise<WrittenStream> {
   const whole = createHash("sha256");
-  const parts: { PartNumber: number; ETag: string | undefined; ChecksumSHA256: string }[] = [];
+  const parts: UploadedPart[] = [];
   let bytes = 0;
-  let UploadId: string | undefined;
-  const begin = async (): Promise<string | undefined> => {
-    const create = { ...target, ChecksumAlgorithm: "SHA256", ChecksumType: "COMPOSITE" } as const;
-    return (await client.send(new CreateMultipartUploadCommand(create))).UploadId;
-  };
+  let upload: MultipartUpload | undefined;
   const send = async (body: Buffer): Promise<void> => {
-    UploadId ??= await begin();
-    const ChecksumSHA256 = createHash("sha256").update(body).digest("base64");
-    const PartNumber = parts.length + 1;
-    const part = { ...target, UploadId, PartNumber, ChecksumSHA256 };
-    const { ETag } = await client.send(
-      new UploadPartCommand({ ...part, Body: body, ContentLength: body.byteLength }),
-    );
-    parts.push({ PartNumber, ETag, ChecksumSHA256 });
+    upload ??= await MultipartUpload.begin(client, known, target, NEVER_ABORTED);
+    const sha256 = createHash("sha256").update(body).digest();
+    parts.push(await upload.send(parts.length + 1, body, sha256, NEVER_ABORTED));
   };
   try {
     let last: Buffer | undefined;
@@ -59,24 +44,16 @@ export async function putStream(
       last = body;
     }
     last ??= Buffer.alloc(0);
-    if (UploadId !== undefined) await send(last);
+    if (upload !== undefined) await send(last);
     const content = { bytes, sha256: whole.digest("hex") };
     await beforeVisible?.(content);
-    if (UploadId === undefined) {
+    if (upload === undefined) {
       return { content, checksum: await putWhole(client, target, last, content.sha256, NEVER_ABORTED) };
     }
-    const complete = { ...target, UploadId, IfNoneMatch: "*", MultipartUpload: { Parts: parts } };
-    await client.send(new CompleteMultipartUploadCommand(complete));
+    await (upload as MultipartUpload).complete(parts, NEVER_ABORTED);
     return { content, checksum: compositeChecksum(parts.map((part) => part.ChecksumSHA256)) };
   } catch (error) {
-    if (UploadId !== undefined) {
-      // What can't be ended now is ended by the janitor.
-      await client
-        .send(new AbortMultipartUploadCommand({ ...target, UploadId }), {
-          abortSignal: AbortSignal.timeout(ABORT_MILLISECONDS),
-        })
-        .catch(() => undefined);
-    }
+    await upload?.abort();
     throw error;
   }
 }

@@ -1,34 +1,26 @@
 import { createHash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  PutObjectCommand,
-  UploadPartCommand,
-} from "@aws-sdk/client-s3";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { FileRecord } from "@video-storage/contract/job-record";
 import { ContentMismatchError } from "./errors.js";
 import { readPart } from "./job-files.js";
+import { MultipartUpload, signedAs } from "./multipart-upload.js";
+import type { KnownOfServer, Target, UploadedPart } from "./multipart-upload.js";
 
 /** S3 takes 10,000 parts of 5 MiB to 5 GiB. */
 const MAXIMUM_PARTS = 10_000;
 /** Of parts that are in memory at once; above it, fewer are on their way. */
 const MAXIMUM_PART_MEMORY = 64 * 1024 * 1024;
-/** For ending an upload that failed: the server may be the reason. */
-const ABORT_MILLISECONDS = 10_000;
+/** Hashed at once: while it is, nothing else is sent. */
+const PIECE_BYTES = 1024 * 1024;
 
 export interface UploadSettings {
   /** The least that a part has, in bytes; more for files of over 10,000 of them. */
   readonly partBytes: number;
   /** Parts on their way at once. */
   readonly concurrency: number;
-}
-
-export interface Target {
-  readonly Bucket: string;
-  readonly Key: string;
 }
 
 /** How large a file's parts are. */
@@ -93,6 +85,7 @@ export async function putWhole(
  */
 export async function putParts(
   client: S3Client,
+  known: KnownOfServer,
   target: Target,
   file: FileHandle,
   expected: FileRecord,
@@ -101,26 +94,9 @@ export async function putParts(
   signal: AbortSignal,
 ): Promise<string> {
   const partBytes = partBytesOf(expected.bytes, settings);
-  const { UploadId } = await client.send(
-    new CreateMultipartUploadCommand({
-      ...target,
-      ...{ ChecksumAlgorithm: "SHA256", ChecksumType: "COMPOSITE", Metadata: { sha256: expected.sha256 } },
-    }),
-    { abortSignal: signal },
-  );
+  const upload = await MultipartUpload.begin(client, known, target, signal, { sha256: expected.sha256 });
   const failed = new AbortController();
   const abortSignal = AbortSignal.any([signal, failed.signal]);
-  const send = async (PartNumber: number, body: Buffer): Promise<UploadedPart> => {
-    const sha256 = createHash("sha256").update(body).digest();
-    const ChecksumSHA256 = sha256.toString("base64");
-    const command = new UploadPartCommand({
-      ...{ ...target, UploadId, PartNumber, ChecksumSHA256 },
-      ...{ Body: body, ContentLength: body.byteLength },
-    });
-    signedAs(command, sha256.toString("hex"));
-    const { ETag } = await client.send(command, { abortSignal });
-    return { PartNumber, ETag, ChecksumSHA256 };
-  };
   const onTheirWay = new Set<Promise<void>>();
   try {
     const limit = Math.max(1, Math.min(settings.concurrency, Math.floor(MAXIMUM_PART_MEMORY / partBytes)));
@@ -130,13 +106,13 @@ export async function putParts(
       while (onTheirWay.size >= limit) await Promise.race(onTheirWay);
       abortSignal.throwIfAborted();
       const buffer = await buffers.take(partBytes);
-      const bytes = Math.min(partBytes, expected.bytes - start);
-      const body = await readPart(file, start, buffer.subarray(0, bytes)).catch((error: unknown) => {
+      const body = buffer.subarray(0, Math.min(partBytes, expected.bytes - start));
+      const sha256 = await readHashed(file, start, body, whole).catch((error: unknown) => {
         buffers.give(buffer);
         throw error;
       });
-      whole.update(body);
-      const sent: Promise<void> = send(start / partBytes + 1, body)
+      const sent: Promise<void> = upload
+        .send(start / partBytes + 1, body, sha256, abortSignal)
         .then((part) => void parts.push(part))
         .finally(() => {
           buffers.give(buffer);
@@ -149,25 +125,30 @@ export async function putParts(
     await Promise.all(onTheirWay);
     requireContent(target.Key, whole.digest("hex"), expected);
     const inOrder = parts.sort((a, b) => a.PartNumber - b.PartNumber);
-    const complete = { ...target, UploadId, IfNoneMatch: "*", MultipartUpload: { Parts: inOrder } };
-    await client.send(new CompleteMultipartUploadCommand(complete), { abortSignal: signal });
+    await upload.complete(inOrder, signal);
     return compositeChecksum(inOrder.map((part) => part.ChecksumSHA256));
   } catch (error) {
     failed.abort();
     await Promise.allSettled(onTheirWay);
-    // What can't be ended now is ended by the janitor.
-    const timeout = AbortSignal.timeout(ABORT_MILLISECONDS);
-    await client
-      .send(new AbortMultipartUploadCommand({ ...target, UploadId }), { abortSignal: timeout })
-      .catch(() => undefined);
+    await upload.abort();
     throw error;
   }
 }
 
-interface UploadedPart {
-  readonly PartNumber: number;
-  readonly ETag: string | undefined;
-  readonly ChecksumSHA256: string;
+/** Fills all of `into`, and hashes a piece for the part and for the whole while the next one is read. */
+async function readHashed(file: FileHandle, start: number, into: Buffer, whole: Hash): Promise<Buffer> {
+  // The first part is all of the whole so far.
+  const part = start === 0 ? undefined : createHash("sha256");
+  const read = (at: number): Promise<Buffer> =>
+    readPart(file, start + at, into.subarray(at, at + PIECE_BYTES));
+  let next = read(0);
+  for (let at = 0; at < into.byteLength; at += PIECE_BYTES) {
+    const piece = await next;
+    next = read(at + PIECE_BYTES);
+    part?.update(piece);
+    whole.update(piece);
+  }
+  return (part ?? whole.copy()).digest();
 }
 
 /** What S3 says of an object in parts: the hash of the parts' hashes, and their number. All in base 64. */
@@ -212,17 +193,5 @@ export function requireContent(objectKey: string, sha256: string, expected: File
   if (sha256 === expected.sha256) return;
   throw new ContentMismatchError(
     `the file for ${objectKey} has SHA-256 ${sha256}, not ${expected.sha256} as recorded: it is not copied`,
-  );
-}
-
-/** The signature is over the body's hash, which is known: the SDK would compute it again. */
-function signedAs(command: PutObjectCommand | UploadPartCommand, sha256: string): void {
-  // One stack of the two: their types differ in what this doesn't look at.
-  (command as PutObjectCommand).middlewareStack.add(
-    (next) => (args) => {
-      (args.request as { headers: Record<string, string> }).headers["x-amz-content-sha256"] = sha256;
-      return next(args);
-    },
-    { step: "build", name: "payloadHash" },
   );
 }
