@@ -15,8 +15,9 @@ export default defineConfig({
     pool: "forks",
     // Most tests wait for a process, a disk or a database, and one worker, the default on two cores, would idle.
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    // Ends what hangs; what is busy beside it may be slow.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     projects: [
       {
         extends: true,
@@ -56,6 +57,16 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,
+        },
+      },
+      {
+        // Environments of other kinds than the one that everybody starts with.
+        extends: true,
+        test: {
+          name: "local-variants",
+          include: ["test/local/variants/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 2_400_000,
         },
       },
       {

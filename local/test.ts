@@ -1,6 +1,6 @@
 // `npm test`: everything that must hold before a change is in, the fast things first. Ends with one line,
 // `N passed, N failed`, and exits with 0 only if none failed. With `--thorough` the randomised tests play all of their
-// rounds (test/support/rounds.ts) and the alerts are waited for; otherwise words are the parts to run (`checks` are types,
+// rounds (test/support/rounds.ts), and what takes ten minutes runs too; otherwise words are the parts to run (`checks` are types,
 // lint and format), and without any all run.
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
@@ -29,10 +29,10 @@ const CHECKS: readonly (readonly string[])[] = [
 // Side by side, because the tests of an environment mostly wait for its clock, and the others for the processor.
 const LANES = [
   ["checks", "fast", "alerts", "object-storage"],
-  ["local", "local-shared", "local-alerts"],
+  ["local", "local-shared", "local-variants", "local-alerts"],
 ] as const;
-/** Takes ten minutes of waiting: `npm run test:alerts` and `npm run test:thorough`. */
-const ONLY_THOROUGH = "local-alerts";
+/** Ten minutes each: `npm run test:thorough`, and by their names. */
+const ONLY_THOROUGH: readonly string[] = ["local-variants", "local-alerts"];
 
 const words = process.argv.slice(2);
 const wanted = words.filter((word) => word !== "--thorough");
@@ -41,7 +41,7 @@ if (thorough) process.env["TEST_THOROUGH"] = "1";
 const parts: readonly string[] = LANES.flat();
 const unknown = wanted.filter((word) => !parts.includes(word));
 const runs = (part: string): boolean =>
-  wanted.length === 0 ? part !== ONLY_THOROUGH || thorough : wanted.includes(part);
+  wanted.length === 0 ? thorough || !ONLY_THOROUGH.includes(part) : wanted.includes(part);
 if (unknown.length > 0) {
   console.error(
     `usage: npm test [-- [--thorough] [${parts.join("] [")}]]; there is no ${unknown.join(", ")}`,

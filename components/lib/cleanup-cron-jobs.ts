@@ -86,7 +86,7 @@ const DNS = {
     { name: "timeout", value: "1" },
     { name: "attempts", value: "2" },
   ],
-} as const;
+};
 
 /** Threads that delete at the same time; more than processors pay, since each mostly waits for the disk. */
 const THREAD_POOL = { name: "UV_THREADPOOL_SIZE", value: "8" } as const;

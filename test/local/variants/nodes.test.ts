@@ -10,21 +10,26 @@ import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
 import { PREPARED_DIRECTORY } from "@video-storage/contract/layout";
 import { KEYS } from "@video-storage/node-agent/volume-object";
 
-import { cleanupCronJobName } from "../../components/lib/cleanup-cron-jobs.js";
-import { GROUP_LABEL } from "../../components/lib/labels.js";
-import { CLEANUP_CONFIG_MAP } from "../../components/lib/mounts.js";
-import { apply } from "../../infra/apply.js";
-import type { Manifest } from "../../infra/manifests.js";
-import { restoreNode } from "../../local/environment/built.js";
-import { SLOTS_DIRECTORY } from "../../local/environment/disks.js";
-import { keptNetwork, nodeNetworkOf } from "../../local/environment/network.js";
-import { nodeDirectory, nodeName } from "../../local/environment/nodes.js";
-import { containerGroups, findSandbox, killSandbox, processesOf } from "../../local/environment/sandbox.js";
-import type { Sandbox } from "../../local/environment/sandbox.js";
-import { stateDirectory } from "../../local/paths.js";
-import { localSlots, WORKERS_NAMESPACE } from "../../local/stack.js";
-import { kubeConfigOf, local } from "../support/local-environment.js";
-import { declarePool, offerSlots, POOL_SLOTS } from "../support/pool-of-slots.js";
+import { cleanupCronJobName } from "../../../components/lib/cleanup-cron-jobs.js";
+import { GROUP_LABEL } from "../../../components/lib/labels.js";
+import { CLEANUP_CONFIG_MAP } from "../../../components/lib/mounts.js";
+import { apply } from "../../../infra/apply.js";
+import type { Manifest } from "../../../infra/manifests.js";
+import { restoreNode } from "../../../local/environment/built.js";
+import { SLOTS_DIRECTORY } from "../../../local/environment/disks.js";
+import { keptNetwork, nodeNetworkOf } from "../../../local/environment/network.js";
+import { nodeDirectory, nodeName } from "../../../local/environment/nodes.js";
+import {
+  containerGroups,
+  findSandbox,
+  killSandbox,
+  processesOf,
+} from "../../../local/environment/sandbox.js";
+import type { Sandbox } from "../../../local/environment/sandbox.js";
+import { stateDirectory } from "../../../local/paths.js";
+import { localSlots, WORKERS_NAMESPACE } from "../../../local/stack.js";
+import { kubeConfigOf, local } from "../../support/local-environment.js";
+import { declarePool, offerSlots, POOL_SLOTS } from "../../support/pool-of-slots.js";
 
 const ENVIRONMENT = "nodes";
 const state = stateDirectory(ENVIRONMENT);
