@@ -1,4 +1,4 @@
-import { readdir, readlink, rm } from "node:fs/promises";
+import { readdir, readlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -8,6 +8,7 @@ import { must } from "../command.js";
 import { nativeDirectory } from "../environment/postgres.js";
 import { inTurn } from "../exclusive.js";
 import { PROJECT } from "../paths.js";
+import { fingerprintOfSources, keptBundle } from "./bundles.js";
 import { buildImage } from "./image.js";
 import type { BuiltImage, ImageDefinition, Layer } from "./image.js";
 
@@ -71,31 +72,29 @@ export async function buildNodeImages(sources: ImageSources, report: Report): Pr
 }
 
 /** Builds the stack's images from the built programs, the running Node.js and the bundles; what is unchanged is kept. */
-export async function buildStackImages(sources: ImageSources, report: Report): Promise<StackImages> {
-  const { directory, programs } = sources;
+export async function buildStackImages(from: ImageSources, report: Report): Promise<StackImages> {
+  const { directory, programs } = from;
   const node = await nodeLayer();
-  const build = builder(sources, report);
+  const build = builder(from, report);
+  const sources = await fingerprintOfSources();
   const nodeProgram = async (
     name: string,
     entry: string,
     command: readonly string[],
     more: { readonly layers?: readonly Layer[]; readonly user?: string } = {},
   ): Promise<BuiltImage> => {
-    report(`${name}: bundling`);
-    const output = join(directory, "bundles", `${name}-${process.pid}`);
-    try {
+    const bundled = await keptBundle(join(directory, "bundles"), `${name}-${sources}`, async (output) => {
+      report(`${name}: bundling`);
       await must("node", [...command, "--out", output], { cwd: PROJECT });
-      return await build({
-        name,
-        layers: [node, ...(more.layers ?? []), await directoryLayer(output, "/app")],
-        entrypoint: ["/usr/local/bin/node", `/app/${entry}`],
-        // Where libraries ask for a home, a slot's user has none.
-        env: ["HOME=/tmp"],
-        user: more.user ?? NON_ROOT,
-      });
-    } finally {
-      await rm(output, { recursive: true, force: true });
-    }
+    });
+    return build({
+      name,
+      layers: [node, ...(more.layers ?? []), await directoryLayer(bundled, "/app")],
+      entrypoint: ["/usr/local/bin/node", `/app/${entry}`],
+      // Where libraries ask for a home, a slot's user has none.
+      env: ["HOME=/tmp"],
+      user: more.user ?? NON_ROOT,
+    });
   };
   return {
     minio: await build({
@@ -106,7 +105,7 @@ export async function buildStackImages(sources: ImageSources, report: Report): P
     }),
     minioClient: await build({
       name: "minio-client",
-      layers: [await shellLayer(sources), program("/usr/local/bin/mc", join(programs["mc"]!, "mc"))],
+      layers: [await shellLayer(from), program("/usr/local/bin/mc", join(programs["mc"]!, "mc"))],
       entrypoint: ["/bin/sh"],
       user: NON_ROOT,
     }),
@@ -116,14 +115,14 @@ export async function buildStackImages(sources: ImageSources, report: Report): P
     cleanupJob: await nodeProgram("cleanup-job", "cleanup-job.mjs", ["cleanup-job/build.mjs"]),
     catalogue: await nodeProgram("catalogue", "program/catalogue.mjs", ["catalogue/build.mjs"]),
     nodeAgent: await nodeProgram("node-agent", "node-agent.mjs", ["node-agent/build.mjs"], {
-      layers: [await shellLayer(sources), await linkedPrograms(sources, NODE_AGENT_PROGRAMS)],
+      layers: [await shellLayer(from), await linkedPrograms(from, NODE_AGENT_PROGRAMS)],
       user: "0:0",
     }),
     demoWorker: await nodeProgram("demo-worker", "demo-worker.mjs", ["local/demo/build.mjs"]),
     monitor: await nodeProgram("monitor", "monitor.mjs", ["monitor/build.mjs"]),
     pushgateway: await build({
       name: "pushgateway",
-      layers: [await linkedProgram(sources, "prometheus-pushgateway")],
+      layers: [await linkedProgram(from, "prometheus-pushgateway")],
       entrypoint: ["/usr/bin/prometheus-pushgateway"],
       user: NON_ROOT,
     }),

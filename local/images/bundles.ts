@@ -1,0 +1,67 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { PROJECT } from "../paths.js";
+
+/** Nothing of these is in a program that is bundled. */
+const NOT_BUNDLED = new Set(["node_modules", "bench", "docs", "examples", "test"]);
+const SOURCE = /\.(?:ts|mjs|js|json|sql|html|css)$/;
+/** Of each program, so that checkouts which share the cache don't take each other's away. */
+const KEPT = 4;
+
+/**
+ * Names the state of everything that bundles are made from: the checkout's sources, and the packages by the lockfile.
+ * A bundle of the same name is the same, and needs not be made again, which for all takes ten seconds of a processor.
+ */
+export async function fingerprintOfSources(project = PROJECT): Promise<string> {
+  const hash = createHash("sha256");
+  const add = async (directory: string): Promise<void> => {
+    const entries = await readdir(join(project, directory), { withFileTypes: true });
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const { name } = entry;
+      if (name.startsWith(".") || NOT_BUNDLED.has(name)) continue;
+      const path = join(directory, name);
+      if (entry.isDirectory()) await add(path);
+      else if (SOURCE.test(name))
+        hash
+          .update(`${path}\0`)
+          .update(await readFile(join(project, path)))
+          .update("\0");
+    }
+  };
+  await add("");
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** The directory of that name, which is made if there is none yet and is whole if there is one. */
+export async function keptBundle(
+  bundles: string,
+  name: string,
+  make: (directory: string) => Promise<void>,
+): Promise<string> {
+  const directory = join(bundles, name);
+  if (existsSync(directory)) return directory;
+  const making = `${directory}.making-${process.pid}`;
+  await mkdir(bundles, { recursive: true });
+  try {
+    await make(making);
+    await rename(making, directory).catch((error: NodeJS.ErrnoException) => {
+      if (!existsSync(directory)) throw error; // Another start was faster.
+    });
+  } finally {
+    await rm(making, { recursive: true, force: true });
+  }
+  await removeOlder(bundles, name.replace(/-[0-9a-f]+$/, ""));
+  return directory;
+}
+
+async function removeOlder(bundles: string, program: string): Promise<void> {
+  const ofProgram = (await readdir(bundles)).filter((name) => name.replace(/-[0-9a-f]+$/, "") === program);
+  const dated = await Promise.all(
+    ofProgram.map(async (name) => ({ name, made: (await stat(join(bundles, name))).mtimeMs })),
+  );
+  const old = dated.sort((a, b) => b.made - a.made).slice(KEPT);
+  for (const { name } of old) await rm(join(bundles, name), { recursive: true, force: true });
+}

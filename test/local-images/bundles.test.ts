@@ -1,0 +1,88 @@
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { fingerprintOfSources, keptBundle } from "../../local/images/bundles.js";
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "video-storage-bundles-"));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+async function write(path: string, content: string): Promise<void> {
+  await mkdir(dirname(join(directory, path)), { recursive: true });
+  await writeFile(join(directory, path), content);
+}
+
+describe("the sources' fingerprint", () => {
+  beforeEach(async () => {
+    await write("package-lock.json", "{}");
+    await write("worker/src/job.ts", "one");
+  });
+
+  it.each([
+    ["a source", "worker/src/job.ts", "two"],
+    ["a migration", "catalogue/migrations/0001.sql", "select 1"],
+    ["the lockfile", "package-lock.json", '{"a":1}'],
+    ["how a bundle is made", "worker/build.mjs", "bundle()"],
+  ])("is another for another content of %s", async (_, path, content) => {
+    const before = await fingerprintOfSources(directory);
+    await write(path, content);
+    expect(await fingerprintOfSources(directory)).not.toBe(before);
+  });
+
+  it.each([
+    ["packages", "worker/node_modules/a/index.js"],
+    ["tests", "test/worker/job.test.ts"],
+    ["documents", "docs/worker.md"],
+    ["an environment's state", ".local/local/state.json"],
+  ])("is the same whatever there is of %s", async (_, path) => {
+    const before = await fingerprintOfSources(directory);
+    await write(path, "anything");
+    expect(await fingerprintOfSources(directory)).toBe(before);
+    expect(before).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  it("is another when a content moves from one file to the next", async () => {
+    await write("worker/src/jobs.ts", "");
+    const before = await fingerprintOfSources(directory);
+    await write("worker/src/job.ts", "");
+    await write("worker/src/jobs.ts", "one");
+    expect(await fingerprintOfSources(directory)).not.toBe(before);
+  });
+});
+
+describe("a bundle", () => {
+  const make = (content: string) => async (into: string) => {
+    await mkdir(into);
+    await writeFile(join(into, "program.mjs"), content);
+  };
+  const read = (bundle: string) => readFile(join(bundle, "program.mjs"), "utf8");
+
+  it("is made once for each name", async () => {
+    const bundle = await keptBundle(directory, "worker-00aa", make("first"));
+    expect(await keptBundle(directory, "worker-00aa", make("second"))).toBe(bundle);
+    expect(await read(bundle)).toBe("first");
+    expect(await read(await keptBundle(directory, "worker-00bb", make("second")))).toBe("second");
+  });
+
+  it("isn't there when making it failed, and is made by the next", async () => {
+    const failing = async (into: string) => {
+      await make("half")(into);
+      throw new Error("no room");
+    };
+    await expect(keptBundle(directory, "worker-00aa", failing)).rejects.toThrow("no room");
+    expect(await readdir(directory)).toEqual([]);
+    expect(await read(await keptBundle(directory, "worker-00aa", make("whole")))).toBe("whole");
+  });
+
+  it("gives way to newer ones of the same program, and of no other", async () => {
+    await keptBundle(directory, "worker-other-0001", make("x"));
+    for (let n = 1; n <= 6; n++) await keptBundle(directory, `worker-000${n}`, make(String(n)));
+    expect((await readdir(directory)).length).toBe(1 + 4);
+    expect(await readdir(directory)).toEqual(expect.arrayContaining(["worker-other-0001", "worker-0006"]));
+  });
+});
