@@ -71,11 +71,16 @@ export async function buildPrograms(modules?: readonly string[]): Promise<Progra
   return directories;
 }
 
-/** Throws {@link Failure} when there is something to build and nothing to build it with. */
-export async function requireGo(): Promise<void> {
+/** Whether every program that the environment runs is in the cache. */
+export async function areBuilt(): Promise<boolean> {
   const needed = PROGRAMS.filter(({ onlyTests }) => !onlyTests);
   const built = await Promise.all(needed.map(async (program) => existsSync(await directoryOf(program))));
-  if (built.every(Boolean)) return;
+  return built.every(Boolean);
+}
+
+/** Throws {@link Failure} when there is something to build and nothing to build it with. */
+export async function requireGo(): Promise<void> {
+  if (await areBuilt()) return;
   const found = await run("go", ["version"]).catch(() => undefined);
   if (found?.code === 0) return;
   throw new Failure(

@@ -6,8 +6,9 @@ import type { Catalogue } from "@video-storage/catalogue/connection";
 
 import { requireApt, unpackDebianPackages } from "../build/debian-packages.js";
 import type { DebianPrograms } from "../build/debian-packages.js";
-import { buildPrograms, requireGo } from "../build/programs.js";
+import { areBuilt, buildPrograms, requireGo } from "../build/programs.js";
 import type { Programs } from "../build/programs.js";
+import { needs, requireSpace } from "../build/space.js";
 import { recordChoice } from "../cluster-choice.js";
 import { run } from "../command.js";
 import { serveVideo } from "../demo/source-server.js";
@@ -47,7 +48,7 @@ export async function startBuilt(name: string, slots: readonly (readonly Slot[])
   await requirePrivilege();
   const state = stateDirectory(name);
   await recordChoice(state, { kind: "built" });
-  const { debian, programs } = await builds();
+  const { debian, programs } = await builds(state);
   const sources = { directory: join(cacheDirectory(), "images"), programs, debian };
   const [images, nodeImages] = await step("Building the container images", async (report) => [
     await buildStackImages(sources, report),
@@ -85,7 +86,7 @@ export async function startBareCluster(name: string): Promise<string> {
   await requirePrivilege();
   const state = stateDirectory(name);
   await recordChoice(state, { kind: "built" });
-  const { debian, programs } = await builds();
+  const { debian, programs } = await builds(state);
   const sources = { directory: join(cacheDirectory(), "images"), programs, debian };
   const nodeImages = await step("Building the container images", (report) =>
     buildNodeImages(sources, report),
@@ -104,10 +105,11 @@ export async function openBuiltCatalogue(state: string): Promise<Catalogue> {
   return connectAsAdministrator(state, { host: nodeAddress, port: POSTGRES_PORT });
 }
 
-async function builds(): Promise<{ debian: DebianPrograms; programs: Programs }> {
+async function builds(state: string): Promise<{ debian: DebianPrograms; programs: Programs }> {
   // Before anything that takes long, whatever of it will be needed.
   await requireGo();
   await requireApt();
+  requireSpace(needs(state, !(await areBuilt())));
   const debian = await unpackDebianPackages();
   return { debian, programs: await buildPrograms() };
 }
@@ -168,7 +170,7 @@ async function ensureMachine(
  */
 export async function restoreNode(name: string, index: number, slots: readonly Slot[]): Promise<Node> {
   const state = stateDirectory(name);
-  const { debian, programs } = await builds();
+  const { debian, programs } = await builds(state);
   const nodes = await keptNodes(state);
   const machine = await ensureMachine(state, debian, { index, nodes, slots });
   return ensureNode({ ...machine, index, stateDirectory: state, programs, debian }, () => {});

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -71,5 +71,19 @@ describe("npm start says what is missing and what to do, before it begins", () =
       code: 1,
       output: expect.stringContaining("Use a Debian-like machine, or a cluster that you have"),
     });
+  });
+
+  it("room on the disk", () => {
+    const cache = join(directory, "small");
+    mkdirSync(cache);
+    // In a mount namespace of its own, which ends with it.
+    const script = 'mount -t tmpfs -o size=64m tmpfs "$1" && shift && exec "$@"';
+    const inside = ["--mount", "sh", "-c", script, "sh", cache, process.execPath];
+    const { code, output } = start("unshare", inside, { ...process.env, VIDEO_STORAGE_CACHE: cache });
+    expect(code).toBe(1);
+    expect(output).toMatch(
+      new RegExp(`Below ${cache} there are 0\\.1 GiB free, and this start may write 3\\.0 GiB\\.`),
+    );
+    expect(output).toContain("VIDEO_STORAGE_CACHE, GOCACHE and GOMODCACHE name directories.");
   });
 });
