@@ -159,7 +159,8 @@ describe("claims of pools", () => {
   });
 
   it("are refused without placement: whatever came first would decide on their node", async () => {
-    const { placement: _, ...rest } = scratch;
+    const { placement, ...rest } = scratch;
+    expect(placement).toBeDefined();
     await expect(
       declared(() => new WorkerScratch("x", rest, { provider: new k8s.Provider("c", {}) })),
     ).rejects.toThrow("slots are of the pools hot, and without `placement` whatever uses a claim first");

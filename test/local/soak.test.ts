@@ -51,11 +51,22 @@ function soak(...options: string[]): Started {
   return { ended, output: () => output, kill: (signal) => process.kill(-child.pid!, signal) };
 }
 
-describe("the whole stack on three nodes, at work and under faults", () => {
+describe("the whole stack on two nodes, at work and under faults", () => {
   it(`keeps every promise (SOAK_SEED=${SEED})`, async () => {
     const file = join(directory, "report.json");
     // Other tests have the machine too: a sweep may take longer from its minute to its end.
-    const options = ["--seed", String(SEED), "--minutes", "1.25", "--sweep-seconds", "60", "--report", file];
+    const options = [
+      "--seed",
+      String(SEED),
+      "--minutes",
+      "1",
+      "--nodes",
+      "2",
+      "--sweep-seconds",
+      "60",
+      "--report",
+      file,
+    ];
     const { code, output } = await soak(...options).ended;
     keep = code !== 0;
     expect([code, output]).toEqual([0, expect.stringContaining("✓ nothing is otherwise than it must be")]);
@@ -68,8 +79,8 @@ describe("the whole stack on three nodes, at work and under faults", () => {
     const { said, found } = report;
     for (const event of ["created", "completed", "failed", "uploaded"])
       expect([event, said[event]! > 5]).toEqual([event, true]);
-    expect(found.held).toBe(3);
-    expect(found.attempts).toBeGreaterThan(30);
+    expect(found.held).toBe(2);
+    expect(found.attempts).toBeGreaterThan(20);
     expect(found.objects).toBeGreaterThan(5);
     const deletions = Object.keys(found.audit).map((what) => what.split(":")[0]);
     expect([...new Set(deletions)]).toEqual(expect.arrayContaining(["delete", "tier"]));
