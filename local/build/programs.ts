@@ -3,6 +3,7 @@ import { mkdir, readFile, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import { must, run } from "../command.js";
+import { inTurn } from "../exclusive.js";
 import { Failure } from "../failure.js";
 import { PROJECT, cacheDirectory, fingerprint } from "../paths.js";
 import { step } from "../progress.js";
@@ -61,12 +62,14 @@ export type Programs = Readonly<Record<string, string>>;
 
 /**
  * Builds every Go program that the environment runs and that the cache lacks, or the given modules of them,
- * and says where they are. A build is put in place by one rename, so that an interrupted one leaves nothing
+ * or all, those too that only tests run, and says where they are. A build is put in place by one rename, so that an interrupted one leaves nothing
  * half-done.
  */
-export async function buildPrograms(modules?: readonly string[]): Promise<Programs> {
+export async function buildPrograms(modules?: readonly string[] | "all"): Promise<Programs> {
   const directories: Record<string, string> = {};
-  const wanted = PROGRAMS.filter(({ module, onlyTests }) => modules?.includes(module) ?? !onlyTests);
+  const wanted = PROGRAMS.filter(
+    ({ module, onlyTests }) => modules === "all" || (modules?.includes(module) ?? !onlyTests),
+  );
   for (const program of wanted) directories[program.module] = await buildProgram(program);
   return directories;
 }
@@ -115,16 +118,19 @@ async function buildProgram(program: GoProgram): Promise<string> {
   if (existsSync(directory)) return directory;
   await removeUnfinished(join(cacheDirectory(), "programs"));
   await step(`Building ${program.title} (first time only; kept for the next)`, async (report) => {
-    const building = `${directory}.building-${process.pid}`;
-    await mkdir(building, { recursive: true });
-    try {
-      await compile(program, sourceOf(program), building, report);
-      await rename(building, directory).catch((error: NodeJS.ErrnoException) => {
-        if (!existsSync(directory)) throw error; // Another start was faster.
-      });
-    } finally {
-      await rm(building, { recursive: true, force: true });
-    }
+    report("waiting for another build");
+    // Two at once would take twice the memory, and each twice the time.
+    await inTurn("build", async () => {
+      if (existsSync(directory)) return;
+      const building = `${directory}.building-${process.pid}`;
+      await mkdir(building, { recursive: true });
+      try {
+        await compile(program, sourceOf(program), building, report);
+        await rename(building, directory);
+      } finally {
+        await rm(building, { recursive: true, force: true });
+      }
+    });
   });
   return directory;
 }
