@@ -19,6 +19,8 @@ import { workerPod } from "./work.js";
 /** How long a fault waits for what it is to meet, in seconds. */
 const PATIENCE = { worker: 15, cleaner: SWEEP_WITHIN_SECONDS };
 const BACK_WITHIN_SECONDS = 180;
+/** A pod of a node that is back has begun by then, if it ever does. */
+const UNBEGUN_AFTER_SECONDS = 20;
 
 export interface FaultContext {
   readonly environment: SoakEnvironment;
@@ -128,10 +130,14 @@ async function killKubelet({ environment, history }: FaultContext, fault: Fault)
   });
 }
 
-async function killNode({ environment, pods, history }: FaultContext, fault: Fault): Promise<string> {
+async function killNode(context: FaultContext, fault: Fault): Promise<string> {
+  const { environment, pods, history } = context;
   const node = nodeName(fault.target);
   const sandbox = await environment.sandbox(fault.target);
-  return history.during("a node", node, async () => {
+  const from = Date.now();
+  await pods.look();
+  const beginning = pods.all.filter((pod) => pod.node === node && pod.job && pod.phase === "Pending");
+  const met = await history.during("a node", node, async () => {
     await pods.look();
     // A pod that has not begun is begun when its node is back, as if nothing had been.
     const lost = pods.all.filter((pod) => pod.node === node && isRunning(pod));
@@ -151,6 +157,29 @@ async function killNode({ environment, pods, history }: FaultContext, fault: Fau
     });
     return `${node} with ${lost.length} pods`;
   });
+  await excuseUnbegun(context, node, from, beginning);
+  return met;
+}
+
+/**
+ * A pod that is never to be restarted, whose sandbox was made when its node failed and whose containers were not, is not
+ * begun again (the kubelet takes the sandbox that died for its only try). No other sweep begins until its Job's deadline.
+ */
+async function excuseUnbegun(
+  { environment, pods, history, stop }: FaultContext,
+  node: string,
+  from: number,
+  beginning: readonly SeenPod[],
+): Promise<void> {
+  const unbegun = () => beginning.filter(({ name }) => pods.get(name)?.phase === "Pending");
+  await found(UNBEGUN_AFTER_SECONDS, stop, () => (unbegun().length === 0 ? true : undefined));
+  if (unbegun().length === 0) return;
+  const { batch, contract } = environment;
+  const name = cleanupCronJobName(node);
+  const cronJob = await batch.readNamespacedCronJob({ namespace: contract.namespace, name });
+  const { activeDeadlineSeconds } = cronJob.spec!.jobTemplate.spec!;
+  const until = Math.ceil((from + activeDeadlineSeconds! * 1_000) / 60_000) * 60_000;
+  history.outages.push({ what: "a sweep that is never begun", node, from, until });
 }
 
 /** Waits until the kubelet of now says that it is ready: what it said before it was killed counts for nothing. */

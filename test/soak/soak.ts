@@ -177,7 +177,8 @@ async function settle(
     const suspended = { namespace: contract.namespace, name, body: { spec: { suspend: true } } };
     await batch.patchNamespacedCronJob(suspended, merge);
   }
-  const deadline = Date.now() + 120_000;
+  // One that is never begun ends with its Job's deadline.
+  const deadline = Date.now() + 300_000;
   // A Job that was made a moment ago has no pod yet.
   await pause(2_000, stop);
   for (;;) {
