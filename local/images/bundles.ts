@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
+import { inTurn } from "../exclusive.js";
 import { PROJECT } from "../paths.js";
 
 /** Nothing of these is in a program that is bundled. */
@@ -43,17 +44,18 @@ export async function keptBundle(
 ): Promise<string> {
   const directory = join(bundles, name);
   if (existsSync(directory)) return directory;
-  const making = `${directory}.making-${process.pid}`;
-  await mkdir(bundles, { recursive: true });
-  try {
-    await make(making);
-    await rename(making, directory).catch((error: NodeJS.ErrnoException) => {
-      if (!existsSync(directory)) throw error; // Another start was faster.
-    });
-  } finally {
-    await rm(making, { recursive: true, force: true });
-  }
-  await removeOlder(bundles, name.replace(/-[0-9a-f]+$/, ""));
+  await inTurn("bundles", async () => {
+    if (existsSync(directory)) return;
+    const making = `${directory}.making-${process.pid}`;
+    await mkdir(bundles, { recursive: true });
+    try {
+      await make(making);
+      await rename(making, directory);
+    } finally {
+      await rm(making, { recursive: true, force: true });
+    }
+    await removeOlder(bundles, name.replace(/-[0-9a-f]+$/, ""));
+  });
   return directory;
 }
 

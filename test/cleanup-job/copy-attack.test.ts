@@ -10,7 +10,7 @@ import { openRoot } from "../../cleanup-job/src/deletion/handles.js";
 import { copyJob } from "../../cleanup-job/src/tiering.js";
 import { rounds } from "../support/rounds.js";
 
-const ROUNDS = rounds("COPY_ATTACK_ROUNDS", 1000);
+const ROUNDS = rounds("COPY_ATTACK_ROUNDS", 25_000);
 const OWN = "own".repeat(1000);
 const SECRET = "a stranger's secret".padEnd(OWN.length);
 
