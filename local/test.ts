@@ -31,9 +31,9 @@ const CHECKS: readonly (readonly string[])[] = [
 ];
 // Side by side, because the tests of an environment mostly wait for its clock, and the others for the processor.
 const LANES = [
-  ["checks", "fast", "alerts", "object-storage"],
+  ["checks", "fast"],
   ["local", "local-variants"],
-  ["local-shared", "local-alerts"],
+  ["local-shared", "alerts", "object-storage", "local-alerts"],
 ] as const;
 /** Ten minutes each: `npm run test:thorough`, and by their names. */
 const ONLY_THOROUGH: readonly string[] = ["local-variants", "local-alerts"];

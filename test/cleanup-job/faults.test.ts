@@ -197,7 +197,7 @@ describe("a sweep killed before any one of its changes", () => {
       console.log(
         JSON.stringify({ action, points, tried: tried.length, kills: lane.kills, FAULT_SEED: SEED }),
       );
-      expect(lane.kills).toBeGreaterThan(tried.length * 0.8);
+      expect(lane.kills).toBeGreaterThan(tried.length * 0.6);
       await lane.end();
     },
     600_000,
