@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import { createServer } from "node:net";
 import { execFileSync } from "node:child_process";
+import { peakMemoryBytes } from "../../../bench/lib/memory.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 import { openRoot } from "../../../cleanup-job/src/deletion/handles.js";
 
@@ -101,7 +102,7 @@ async function remove(): Promise<object> {
     leaked,
     longestDelay,
     seconds: (performance.now() - started) / 1000,
-    residentMiB: process.resourceUsage().maxRSS / 1024,
+    residentMiB: peakMemoryBytes() / 2 ** 20,
     uid: process.getuid!(),
     effectiveCapabilities: /CapEff:\s*(\w+)/.exec(fs.readFileSync("/proc/self/status", "utf8"))![1],
   };
