@@ -74,12 +74,16 @@ export async function destroy(options: EngineOptions & { exceptProtected?: boole
 
 /**
  * What an engine was making when it was killed may be there, and is in no state: the provider would refuse to
- * make it again (pulumi-kubernetes#4278). It is ours, so this once it is taken as it is.
+ * make it again (pulumi-kubernetes#4278). It is ours, so this once it is taken as it is. Each run makes objects under a
+ * field manager of its own name, and with the killed one's it would conflict wherever the API has added a default to
+ * a field that is applied as a whole, such as `fieldRef`.
  */
 async function goOnAfterAKill(stack: Stack): Promise<void> {
   const { deployment } = await stack.exportStack();
   const pending = (deployment as { pending_operations?: unknown[] } | undefined)?.pending_operations ?? [];
-  if (pending.length > 0) stack.workspace.envVars["PULUMI_K8S_UPSERT_EXISTING_OBJECTS"] = "true";
+  if (pending.length === 0) return;
+  for (const setting of ["PULUMI_K8S_UPSERT_EXISTING_OBJECTS", "PULUMI_K8S_ENABLE_PATCH_FORCE"])
+    stack.workspace.envVars[setting] = "true";
 }
 
 function common({ onOutput, policyPacks, policyPackConfigs }: EngineOptions) {

@@ -1,9 +1,10 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 
 import { BatchV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import pg from "pg";
@@ -13,6 +14,8 @@ import { destroy, findPulumi, preview, up } from "../../infra/engine.js";
 import type { EngineOptions } from "../../infra/engine.js";
 import { destroyEnvironment, startEnvironment } from "../../local/environment/environment.js";
 import type { Environment } from "../../local/environment/environment.js";
+import { SLOTS_DIRECTORY } from "../../local/environment/disks.js";
+import { findSandbox } from "../../local/environment/sandbox.js";
 import { localConfiguration, localSlots, SYSTEM_NAMESPACE, WORKERS_NAMESPACE } from "../../local/stack.js";
 
 const NAME = "engine";
@@ -77,6 +80,20 @@ describe.skipIf(findPulumi() === undefined)(
       const { read, ...changes } = (await up(changed)).changes;
       expect([undefined, 1]).toContain(read);
       return changes;
+    }
+
+    /** The CLI itself, on the stack that the engine has from this test. */
+    async function pulumi(...args: string[]): Promise<{ stdout: string }> {
+      const { stack, stateDirectory } = options;
+      const settings = {
+        PULUMI_BACKEND_URL: pathToFileURL(join(stateDirectory, "state")).href,
+        PULUMI_CONFIG_PASSPHRASE_FILE: join(stateDirectory, "passphrase"),
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+      };
+      return promisify(execFile)(findPulumi()!, [...args, "--stack", stack, "--non-interactive"], {
+        cwd: join(stateDirectory, "workspace"),
+        env: { ...process.env, ...settings },
+      });
     }
 
     /** What holds or places data, with what shows whether it is still the same. */
@@ -248,7 +265,14 @@ describe.skipIf(findPulumi() === undefined)(
       expect(after.data).toEqual(before.data);
       // The failed Job is as it is declared, and is run anew all the same.
       await query(url, "DROP TABLE storage.jobs");
+      // Logins serve one database of a server, and for this moment it is to be the other one.
+      const disown = `DO $$ DECLARE login name; BEGIN
+        FOR login IN SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') IS NOT NULL LOOP
+          EXECUTE format('COMMENT ON ROLE %I IS NULL', login);
+        END LOOP; END $$`;
+      await query(adminUrl, disown);
       await up(elsewhere);
+      await query(adminUrl, disown);
       await up(options);
       expect(await planned(options)).toEqual({});
     });
@@ -268,24 +292,38 @@ describe.skipIf(findPulumi() === undefined)(
     it("destroys nothing that is protected, and takes the rest up again with it", async () => {
       const guarded = having({ protectData: true });
       await up(guarded);
-      const before = await placesOfData();
-      await expect(destroy(guarded)).rejects.toThrow(/protect/);
+      const [before, all] = [await placesOfData(), await versions()];
+      expect(Object.keys(before)).toHaveLength(8);
+      await expect(destroy(guarded)).rejects.toThrow(/scratch-node-0-slot-0.* cannot be deleted.*protected/s);
       expect(await placesOfData()).toEqual(before);
+      expect(await versions()).toEqual(all);
 
       await destroy({ ...guarded, exceptProtected: true });
-      const kept = await placesOfData();
-      expect(Object.keys(kept).sort()).toEqual(
-        Object.keys(before)
-          .filter((name) => name.includes("object-storage") || kept[name] !== undefined)
-          .sort(),
-      );
-      const claim = `${SYSTEM_NAMESPACE}/object-storage`;
-      expect(kept[claim]).toBe(before[claim]);
-      expect(Object.keys(kept).filter((name) => name.startsWith(`${WORKERS_NAMESPACE}/`))).toEqual([]);
+      expect(await placesOfData()).toEqual(before);
+      expect((await batch.listNamespacedCronJob({ namespace: WORKERS_NAMESPACE })).items).toEqual([]);
 
       await up(guarded);
-      expect((await placesOfData())[claim]).toBe(before[claim]);
+      expect(await placesOfData()).toEqual(before);
       expect(await changesOf(guarded)).toEqual({ same: declared });
+    });
+
+    it("takes no node away whose claims are protected, until they are named", async () => {
+      const more = { name: "node-9", id: 9, slots: 1, directory: "/mnt/video-jobs" };
+      const grown = having({ protectData: true, nodes: [...nodes(), more] });
+      await up(grown);
+      const before = await placesOfData();
+      const guarded = having({ protectData: true });
+      await expect(preview(guarded)).rejects.toThrow(/scratch-node-9-slot-0.* cannot be deleted.*protected/s);
+      await expect(up(guarded)).rejects.toThrow(/scratch-node-9-slot-0.* cannot be deleted.*protected/s);
+      expect(await placesOfData()).toEqual(before);
+
+      // As docs/operating-on-premises.md says it.
+      const { stdout } = await pulumi("stack", "--show-urns");
+      const urns = stdout.match(/urn:\S+::(scratch|local-ssd-video-jobs)-node-9-slot-[0-9]+$/gm)!;
+      expect(urns).toHaveLength(2);
+      await pulumi("state", "unprotect", "--yes", ...urns);
+      await up(guarded);
+      expect(Object.keys(await placesOfData()).filter((name) => name.includes("node-9"))).toEqual([]);
     });
 
     it("leaves nothing where nothing is protected", async () => {
@@ -294,6 +332,47 @@ describe.skipIf(findPulumi() === undefined)(
       expect(await placesOfData()).toEqual({});
       const namespaces = (await core.listNamespace()).items.map(({ metadata }) => metadata!.name!);
       expect(namespaces.filter((name) => name.startsWith("video-"))).toEqual([]);
+    });
+
+    it("reads with a key that it is given what outlived its stack, and refuses it with any other", async () => {
+      await up(options);
+      const { data } = await core.readNamespacedSecret({
+        namespace: SYSTEM_NAMESPACE,
+        name: "object-storage-server",
+      });
+      const objectStorageKey = Buffer.from(data!["kms-key"]!, "base64").toString().split(":")[1]!;
+      await destroy(options);
+      const machine = (await findSandbox(environment.stateDirectory))!;
+      const at = join(SLOTS_DIRECTORY, "object-storage");
+      const record = join(at, ".video-storage-key.json");
+      // As a guarded stack would have left it whose state is lost.
+      await machine.must("sed", ["-i", 's/"guarded":false/"guarded":true/', record]);
+      const format = await machine.must("cat", [join(at, ".minio.sys", "format.json")]);
+
+      const generating = options;
+      options = { ...options, secretConfig: { ...options.secretConfig, objectStorageKey } };
+      await up(options);
+      expect(await machine.must("cat", [join(at, ".minio.sys", "format.json")])).toBe(format);
+      const server = { namespace: SYSTEM_NAMESPACE, name: "object-storage-0" };
+      expect(await core.readNamespacedPodLog(server)).not.toContain("failed to decrypt");
+
+      const written = await machine.must("cat", [record]);
+      await machine.must("sed", ["-i", 's/"key":"[^"]*"/"key":"0000000000"/; s/false/true/', record]);
+      await core.deleteNamespacedPod(server);
+      const refusal = async () => {
+        const pod = await core.readNamespacedPod(server).catch(() => undefined);
+        const { state, lastState } = pod?.status?.initContainerStatuses?.[0] ?? {};
+        return (state?.terminated ?? lastState?.terminated)?.message ?? "";
+      };
+      await expect.poll(refusal, { timeout: 60_000, interval: 500 }).toContain("nothing was touched");
+      await machine.must("sh", ["-c", `cat > ${record} <<'END'\n${written}END`]);
+      await core.deleteNamespacedPod(server);
+      const ready = async () => {
+        const pod = await core.readNamespacedPod(server).catch(() => undefined);
+        return pod?.status?.conditions?.find(({ type }) => type === "Ready")?.status;
+      };
+      await expect.poll(ready, { timeout: 60_000, interval: 500 }).toBe("True");
+      options = generating;
     });
 
     it("goes on after it was killed in the middle, as often as that happens", async () => {
@@ -307,6 +386,10 @@ describe.skipIf(findPulumi() === undefined)(
       expect(await planned(options)).toEqual({});
       const claims = (await core.listNamespacedPersistentVolumeClaim({ namespace: WORKERS_NAMESPACE })).items;
       expect(claims).toHaveLength(3);
+      // Also what the killed ones have made can be changed.
+      const changed = having({ retention: { failed: "90s" }, credentialRotation: 3 });
+      await up(changed);
+      expect(await planned(changed)).toEqual({});
     });
 
     /** An up that is killed so many milliseconds after its engine began to make resources, if it isn't done by then. */
