@@ -11,7 +11,7 @@ import { startWorld } from "../test/cleanup-job/world.js";
 import type { Volume, World } from "../test/cleanup-job/world.js";
 import { median, Results } from "./lib/bars.js";
 import { peakMemoryBytes } from "./lib/memory.js";
-import { makeSmallFiles, makeVideoJobs } from "./sweep/trees.js";
+import { makeVideoJobs, smallFilesFrom } from "./sweep/trees.js";
 
 const USAGE = `usage: npm run bench:sweep -- [--small] [--rounds 3] [--only a,b,c,d] [--disk DIR] [--memory DIR]
 
@@ -102,7 +102,8 @@ async function deletions(): Promise<void> {
   };
 
   if (parts.has("a")) {
-    const make = (directory: string): string[] => makeSmallFiles(directory, 2000 / scale, 100);
+    const archives = fs.mkdtempSync(`${memory}/archives-`);
+    const make = smallFilesFrom(archives, 2000 / scale, 100);
     const onDisk = await compare("small-files-on-disk", work, make);
     results.bar("small-files-on-disk", onDisk("ours"), onDisk("rm"), { atMost: 1 / 2 });
     others("small-files-on-disk", onDisk);

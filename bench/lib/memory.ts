@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 
 /**
- * The most memory that a process, by default this one, has had resident, in bytes; throws when it has ended. `resourceUsage().maxRSS` won't do: Linux hands it on
+ * The most memory that a process, by default this one, has had resident, in bytes; throws when it has ended.
+ * `resourceUsage().maxRSS` won't do: Linux hands it on
  * from whoever started the process, so a child of a large parent seems as large (getrusage(2), exec_mmap).
  */
 export function peakMemoryBytes(pid: number | "self" = "self"): number {
