@@ -1,12 +1,7 @@
-import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
-import { createServer, request as forward } from "node:http";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { promisify } from "node:util";
 import {
   CreateBucketCommand,
   GetObjectCommand,
@@ -17,7 +12,9 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ContentMismatchError, ObjectStorageError } from "@video-storage/worker/errors";
 import { connectObjectStorage } from "@video-storage/worker/object-storage";
-import { buildPrograms } from "../../local/build/programs.js";
+import { startBetween } from "../support/s3-between.js";
+import type { Between, Request } from "../support/s3-between.js";
+import { newUser } from "../support/s3-user.js";
 
 /** A real S3 server, and between it and the client someone who sees and changes what passes. */
 
@@ -27,26 +24,10 @@ const PART_BYTES = 5 * 1024 * 1024;
 const UNSIGNED = "UNSIGNED-PAYLOAD";
 const sha256 = (content: Buffer) => createHash("sha256").update(content).digest();
 
-interface Request {
-  readonly method: string;
-  readonly query: URLSearchParams;
-  readonly headers: Record<string, string>;
-  body: Buffer;
-}
-interface Between {
-  /** False where the connection is to end without an answer. */
-  request: (request: Request) => unknown;
-  response: (request: Request, response: IncomingMessage) => void;
-}
-const UNTOUCHED: Between = { request: () => undefined, response: () => undefined };
-
 let directory: string;
 let s3: S3Client;
 let between: Between;
-let server: Server;
 let bucket: string;
-/** Of parts, in the order in which they passed: what their signature is over. */
-let signedOver: string[];
 
 beforeAll(async () => {
   directory = await fs.mkdtemp(path.join(tmpdir(), "video-storage-parts-"));
@@ -56,58 +37,34 @@ beforeAll(async () => {
     forcePathStyle: true,
     credentials: { ...administrator },
   });
-  const pass = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of incoming) chunks.push(chunk as Buffer);
-    const request: Request = {
-      method: incoming.method!,
-      query: new URL(incoming.url!, endpoint).searchParams,
-      headers: { ...(incoming.headers as Record<string, string>) },
-      body: Buffer.concat(chunks),
-    };
-    if (isPart(request)) signedOver.push(request.headers["x-amz-content-sha256"]!);
-    if ((await between.request(request)) === false) return void outgoing.destroy();
-    const { method, headers } = request;
-    const there = forward(new URL(incoming.url!, endpoint), { method, headers }, (answer) => {
-      between.response(request, answer);
-      outgoing.writeHead(answer.statusCode!, answer.headers);
-      answer.pipe(outgoing);
-    });
-    there.once("error", () => outgoing.destroy());
-    // A server that refuses answers before it has the body, and listens no more.
-    if (headers["expect"] === undefined) there.end(request.body);
-    else there.once("continue", () => there.end(request.body));
-  };
-  // The client may end what it sends, for another part's failure.
-  server = createServer((incoming, outgoing) => {
-    pass(incoming, outgoing).catch(() => outgoing.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  between = await startBetween(endpoint);
 });
 afterAll(async () => {
   s3?.destroy();
-  server?.closeAllConnections();
-  server?.close();
+  between?.stop();
   await fs.rm(directory, { recursive: true, force: true });
 });
 beforeEach(async () => {
-  between = { ...UNTOUCHED };
-  signedOver = [];
+  between.reset();
   bucket = `parts-${randomUUID()}`;
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
 });
 
-function isPart({ method, query }: Request): boolean {
+function isPart({ method, query }: Omit<Request, "body">): boolean {
   return method === "PUT" && query.has("partNumber");
+}
+/** Of parts, in the order in which they passed: what their signature is over. */
+function signedOver(): string[] {
+  return between.passed.filter(isPart).map(({ headers }) => headers["x-amz-content-sha256"]!);
 }
 
 /** By the worker's library, through the one between. */
 async function put(content: Buffer, { credentials = administrator, times = 1 } = {}): Promise<void> {
   const file = path.join(directory, "source.mp4");
   await fs.writeFile(file, content);
-  const through = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const settings = { endpoint: through, region: "us-east-1", bucket, forcePathStyle: true };
-  const storage = connectObjectStorage(settings, credentials, { partBytes: PART_BYTES, concurrency: 2 });
+  const settings = { endpoint: between.endpoint, region: "us-east-1", bucket, forcePathStyle: true };
+  const upload = { partBytes: PART_BYTES, concurrency: 2, wholeFileBytes: 0 };
+  const storage = connectObjectStorage(settings, credentials, upload);
   const expected = { bytes: content.length, sha256: sha256(content).toString("hex") };
   const handle = await fs.open(file);
   try {
@@ -132,7 +89,7 @@ const content = Buffer.alloc(3 * PART_BYTES + 7, "0123456789abcdefX");
 describe("a part whose checksum the server checks", () => {
   it("is not signed as well", async () => {
     await put(content);
-    expect(signedOver).toEqual([UNSIGNED, UNSIGNED, UNSIGNED, UNSIGNED]);
+    expect(signedOver()).toEqual([UNSIGNED, UNSIGNED, UNSIGNED, UNSIGNED]);
     expect((await stored()).equals(content)).toBe(true);
   });
 
@@ -162,15 +119,15 @@ describe("a part is signed over its content", () => {
     between.response = (_, answer) => delete answer.headers["x-amz-checksum-algorithm"];
     await put(content);
     const parts = [0, 1, 2, 3].map((part) => content.subarray(part * PART_BYTES, (part + 1) * PART_BYTES));
-    expect(signedOver.toSorted()).toEqual(parts.map((part) => sha256(part).toString("hex")).toSorted());
+    expect(signedOver().toSorted()).toEqual(parts.map((part) => sha256(part).toString("hex")).toSorted());
     expect((await stored()).equals(content)).toBe(true);
   });
 
   it("where a policy wants that, which is found out once", async () => {
-    const credentials = await userWhoMust("sign");
+    const credentials = await newUser(endpoint, "must sign");
     await put(content, { credentials, times: 2 });
-    const refused = signedOver.filter((over) => over === UNSIGNED).length;
-    expect([refused >= 1, refused <= 2, signedOver.length - refused]).toEqual([true, true, 8]);
+    const refused = signedOver().filter((over) => over === UNSIGNED).length;
+    expect([refused >= 1, refused <= 2, signedOver().length - refused]).toEqual([true, true, 8]);
     expect((await stored("video-2")).equals(content)).toBe(true);
   });
 
@@ -178,13 +135,13 @@ describe("a part is signed over its content", () => {
     between.request = (request) => !isPart(request) || request.headers["x-amz-content-sha256"] !== UNSIGNED;
     await put(content);
     // Two parts are on their way when that is found out, and the SDK tries each four times.
-    expect(signedOver.filter((over) => over !== UNSIGNED)).toHaveLength(4);
-    expect(signedOver).toHaveLength(4 + 2 * 4);
+    expect(signedOver().filter((over) => over !== UNSIGNED)).toHaveLength(4);
+    expect(signedOver()).toHaveLength(4 + 2 * 4);
     expect((await stored()).equals(content)).toBe(true);
   });
 
   it("and when that is refused too, it isn't stored", async () => {
-    const credentials = await userWhoMust("not write");
+    const credentials = await newUser(endpoint, "must not write");
     await expect(put(content, { credentials })).rejects.toThrow(/AccessDenied/);
     await expectNothing();
   });
@@ -211,28 +168,3 @@ it.each([
     await expectNothing();
   }
 });
-
-async function userWhoMust(what: "sign" | "not write"): Promise<typeof administrator> {
-  const mc = path.join((await buildPrograms(["mc"]))["mc"]!, "mc");
-  const user = { accessKeyId: `u${randomUUID().slice(0, 8)}`, secretAccessKey: randomUUID() };
-  const all = { Effect: "Allow", Action: ["s3:*"], Resource: ["arn:aws:s3:::*"] };
-  const denied = { Effect: "Deny", Action: ["s3:PutObject"], Resource: ["arn:aws:s3:::*"] };
-  // As Amazon's documentation has it for requests whose body isn't signed.
-  const unsigned = { ...denied, Condition: { StringEquals: { "s3:x-amz-content-sha256": UNSIGNED } } };
-  const policy = { Version: "2012-10-17", Statement: [all, what === "sign" ? unsigned : denied] };
-  const file = path.join(directory, `${user.accessKeyId}.json`);
-  await fs.writeFile(file, JSON.stringify(policy));
-  const env = {
-    ...process.env,
-    MC_CONFIG_DIR: path.join(directory, "mc"),
-    MC_HOST_test: endpoint.replace(
-      "://",
-      `://${administrator.accessKeyId}:${administrator.secretAccessKey}@`,
-    ),
-  };
-  const run = (...line: string[]) => promisify(execFile)(mc, ["--quiet", "admin", ...line], { env });
-  await run("policy", "create", "test", user.accessKeyId, file);
-  await run("user", "add", "test", user.accessKeyId, user.secretAccessKey);
-  await run("policy", "attach", "test", user.accessKeyId, "--user", user.accessKeyId);
-  return user;
-}

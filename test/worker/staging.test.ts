@@ -59,7 +59,7 @@ describe.skipIf(endpoint === undefined)("on a real S3 server", () => {
   beforeAll(async () => {
     s3 = new S3Client({ endpoint: endpoint!, region: settings.region, forcePathStyle: true, credentials });
     await s3.send(new CreateBucketCommand({ Bucket: settings.bucket }));
-    objectStorage = connectObjectStorage(settings, credentials, { partBytes: PART_BYTES });
+    objectStorage = connectObjectStorage(settings, credentials, { partBytes: PART_BYTES, wholeFileBytes: 0 });
     postgres = await startPostgres();
     catalogue = await postgres.createCatalogue(["acme"]);
   });

@@ -4,7 +4,7 @@ import {
   CreateMultipartUploadCommand,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
-import type { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import type { PutObjectCommand, PutObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 
 /** For ending an upload that failed: the server may be the reason. */
 const ABORT_MILLISECONDS = 10_000;
@@ -22,8 +22,13 @@ export interface UploadedPart {
   readonly ChecksumSHA256: string;
 }
 
+/** What stands in the place of the body's SHA-256 when the signature isn't over the body. */
+export const UNSIGNED_BODY = "UNSIGNED-PAYLOAD";
+
 /** What a client has learned of its server. */
 export interface KnownOfServer {
+  /** Whether it checks and keeps the SHA-256 of what is put; undefined until it answered a put. */
+  checksSha256?: boolean;
   /** Whether it takes bodies that aren't signed; undefined until it was sent one. */
   takesUnsignedBodies?: boolean;
 }
@@ -79,7 +84,7 @@ export class MultipartUpload {
     const signed = (): Promise<UploadedPart> => put(sha256.toString("hex"));
     if (!this.checked || this.known.takesUnsignedBodies === false) return signed();
     try {
-      const part = await put("UNSIGNED-PAYLOAD");
+      const part = await put(UNSIGNED_BODY);
       this.known.takesUnsignedBodies ??= true;
       return part;
     } catch (error) {
@@ -117,6 +122,11 @@ export function signedAs(command: PutObjectCommand | UploadPartCommand, payloadH
     },
     { step: "build", name: "payloadHash" },
   );
+}
+
+/** A server that knows nothing of checksums takes a put as well, and shows none. */
+export function learnFrom(answer: PutObjectCommandOutput, checksum: string, known: KnownOfServer): void {
+  known.checksSha256 = answer.ChecksumSHA256 === checksum;
 }
 
 /** Of an answer that is an error; undefined where there was none. */

@@ -17,6 +17,7 @@ import { statusOf } from "./multipart-upload.js";
 import type { KnownOfServer } from "./multipart-upload.js";
 import { PartBuffers, checksumOf, partBytesOf, putParts, putWhole, requireContent } from "./object-upload.js";
 import type { UploadSettings } from "./object-upload.js";
+import { WHOLE_FILE_BYTES, putWholeFile } from "./whole-file-upload.js";
 
 export { compositeChecksum } from "./object-upload.js";
 
@@ -24,6 +25,8 @@ export { compositeChecksum } from "./object-upload.js";
 const PART_BYTES = 16 * 1024 * 1024;
 /** An answer of a few headers: a server that takes longer is taken to be away. */
 const HEAD_MILLISECONDS = 20_000;
+/** Somebody else writes that key, or has. */
+const CONFLICTS = [409, 412];
 
 const NEVER_ABORTED = new AbortController().signal;
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
@@ -140,11 +143,17 @@ function privateAgent(caFile: string): Agent {
 export function connectObjectStorage(
   settings: ObjectStorageSettingsInput,
   credentials?: ObjectStorageCredentials,
-  /** By default parts of 16 MiB, more for files of over 156 GiB, of which four are on their way at once. */
+  /**
+   * By default files of up to 512 MiB go in one put, and larger ones in parts of 16 MiB, more for files of over
+   * 156 GiB, of which four are on their way at once.
+   */
   upload: Partial<UploadSettings> = {},
 ): ObjectStorage {
   const { bucket } = settings;
-  const uploads: UploadSettings = { partBytes: PART_BYTES, concurrency: 4, ...upload };
+  const uploads: UploadSettings = {
+    ...{ partBytes: PART_BYTES, concurrency: 4, wholeFileBytes: WHOLE_FILE_BYTES },
+    ...upload,
+  };
   const buffers = new PartBuffers();
   const known: KnownOfServer = {};
   const client = objectStorageClient(settings, credentials);
@@ -227,13 +236,37 @@ export function connectObjectStorage(
   };
 
   /** The checksum that the object must show; undefined when someone else wrote the same key meanwhile. */
-  const write = async (objectKey: string, put: () => Promise<string>): Promise<string | undefined> => {
+  const write = async (
+    objectKey: string,
+    put: () => Promise<string | undefined>,
+  ): Promise<string | undefined> => {
     try {
       return await put();
     } catch (error) {
-      if ([409, 412].includes(statusOf(error) ?? 0)) return undefined;
+      if (CONFLICTS.includes(statusOf(error) ?? 0)) return undefined;
       throw wrapped(error, "write", bucket, objectKey);
     }
+  };
+
+  /** A put of more than a part; undefined when the object is there although its answer was lost. */
+  const putLarge = async (
+    objectKey: string,
+    file: FileHandle,
+    expected: FileRecord,
+    signal: AbortSignal,
+  ): Promise<string | undefined> => {
+    const target = { Bucket: bucket, Key: objectKey };
+    if (expected.bytes <= uploads.wholeFileBytes) {
+      try {
+        return await putWholeFile(client, known, target, file, expected, buffers, signal);
+      } catch (error) {
+        const settled = error instanceof ContentMismatchError || CONFLICTS.includes(statusOf(error) ?? 0);
+        if (settled || signal.aborted) throw error;
+        if (await head(objectKey, signal)) return undefined;
+      }
+    }
+    // Each of which is sent again by itself.
+    return putParts(client, known, target, file, expected, uploads, buffers, signal);
   };
 
   const written = async (objectKey: string, signal: AbortSignal): Promise<HeadObjectCommandOutput> => {
@@ -254,14 +287,14 @@ export function connectObjectStorage(
       const target = { Bucket: bucket, Key: objectKey };
       const checksum = await write(objectKey, async () => {
         if (expected.bytes > partBytesOf(expected.bytes, uploads)) {
-          return putParts(client, known, target, file, expected, uploads, buffers, signal);
+          return putLarge(objectKey, file, expected, signal);
         }
         const buffer = await buffers.take(expected.bytes);
         try {
           const body = await readPart(file, 0, buffer.subarray(0, expected.bytes));
           const sha256 = createHash("sha256").update(body).digest("hex");
           requireContent(objectKey, sha256, expected);
-          return await putWhole(client, target, body, sha256, signal);
+          return await putWhole(client, known, target, body, sha256, signal);
         } finally {
           buffers.give(buffer);
         }
@@ -278,7 +311,7 @@ export function connectObjectStorage(
       const checksum = Buffer.from(sha256, "hex").toString("base64");
       let found = await head(objectKey, signal);
       if (!found) {
-        await write(objectKey, () => putWhole(client, target, content, sha256, signal));
+        await write(objectKey, () => putWhole(client, known, target, content, sha256, signal));
         found = await written(objectKey, signal);
       }
       await requireSame(objectKey, found, expected, checksum, signal);

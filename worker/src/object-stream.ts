@@ -48,7 +48,10 @@ export async function putStream(
     const content = { bytes, sha256: whole.digest("hex") };
     await beforeVisible?.(content);
     if (upload === undefined) {
-      return { content, checksum: await putWhole(client, target, last, content.sha256, NEVER_ABORTED) };
+      return {
+        content,
+        checksum: await putWhole(client, known, target, last, content.sha256, NEVER_ABORTED),
+      };
     }
     await (upload as MultipartUpload).complete(parts, NEVER_ABORTED);
     return { content, checksum: compositeChecksum(parts.map((part) => part.ChecksumSHA256)) };

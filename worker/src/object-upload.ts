@@ -6,7 +6,7 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type { FileRecord } from "@video-storage/contract/job-record";
 import { ContentMismatchError } from "./errors.js";
 import { readPart } from "./job-files.js";
-import { MultipartUpload, signedAs } from "./multipart-upload.js";
+import { MultipartUpload, learnFrom, signedAs } from "./multipart-upload.js";
 import type { KnownOfServer, Target, UploadedPart } from "./multipart-upload.js";
 
 /** S3 takes 10,000 parts of 5 MiB to 5 GiB. */
@@ -21,6 +21,8 @@ export interface UploadSettings {
   readonly partBytes: number;
   /** Parts on their way at once. */
   readonly concurrency: number;
+  /** The largest file that goes in one put, in bytes; those of no more than a part do in any case. */
+  readonly wholeFileBytes: number;
 }
 
 /** How large a file's parts are. */
@@ -63,6 +65,7 @@ export class PartBuffers {
  */
 export async function putWhole(
   client: S3Client,
+  known: KnownOfServer,
   target: Target,
   body: Buffer,
   sha256: string,
@@ -75,7 +78,7 @@ export async function putWhole(
     ...{ ChecksumSHA256: checksum, Metadata: { sha256 } },
   });
   signedAs(command, sha256);
-  await client.send(command, { abortSignal });
+  learnFrom(await client.send(command, { abortSignal }), checksum, known);
   return checksum;
 }
 
