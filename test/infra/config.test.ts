@@ -88,7 +88,7 @@ describe("a configuration", () => {
         schedule: "* * * * *",
         timeZone: "Etc/UTC",
         checkPods: true,
-        activeDeadline: 300,
+        activeDeadline: 120,
         startingDeadline: 60,
         highWaterPercent: 85,
         lowWaterPercent: 70,
