@@ -62,12 +62,6 @@ const UNREACHABLE = JSON.stringify({
   "current-context": "bench",
 });
 
-/**
- * V8 lets its heap grow by leaps of what is dead, in which the growth of what lives can't be seen. With these, which cost
- * time, little dead stands.
- */
-const LITTLE_GARBAGE = ["--optimize-for-size", "--heap-growing-percent=30"];
-
 await inThisProcess();
 await byTheEngine();
 await byKubectl();
@@ -77,13 +71,9 @@ process.exit(results.finish());
 async function inThisProcess(): Promise<void> {
   const costs = new Map<number, Cost[]>(sizes.map((size) => [size, []]));
   const empty: Cost[] = [];
-  const needed = new Map<number, number[]>(sizes.map((size) => [size, []]));
   for (let round = 0; round < rounds; round++) {
     empty.push(await declared("empty"));
-    for (const size of sizes) {
-      costs.get(size)!.push(await declared(size));
-      needed.get(size)!.push((await declared(size, { flags: LITTLE_GARBAGE })).memoryMiB);
-    }
+    for (const size of sizes) costs.get(size)!.push(await declared(size));
   }
   const middle = (of: readonly Cost[], what: "seconds" | "cpuSeconds" | "memoryMiB") =>
     median(of.map((cost) => cost[what]));
@@ -96,13 +86,12 @@ async function inThisProcess(): Promise<void> {
     results.figure(`program-${size}-slots-seconds`, middle(of, "seconds"));
     results.figure(`program-${size}-slots-cpu-seconds`, middle(of, "cpuSeconds"));
     results.figure(`program-${size}-slots-memory-MiB`, middle(of, "memoryMiB"));
-    results.figure(`program-${size}-slots-least-memory-MiB`, median(needed.get(size)!));
   }
   const smallest = costs.get(sizes[0]!)!;
   const over = middle(smallest, "seconds") - middle(empty, "seconds");
   results.bar(`load-${sizes[0]}-slots-over-empty-against-${LOAD}s`, over, LOAD, { atMost: 1 });
   linear("program-cpu-seconds", (size) => middle(costs.get(size)!, "cpuSeconds"));
-  linear("program-memory", (size) => median(needed.get(size)!));
+  linear("program-memory", (size) => middle(costs.get(size)!, "memoryMiB"));
   linear("program-dependencies", (size) => costs.get(size)![0]!.dependencies!);
 }
 
@@ -115,12 +104,9 @@ function linear(what: string, of: (size: number) => number): void {
   results.bar(`${what}-of-a-slot-at-${largest}-against-${large}`, late, early, { atMost: LINEAR });
 }
 
-async function declared(
-  what: number | "empty",
-  { file, flags = [] }: { file?: string; flags?: readonly string[] } = {},
-): Promise<Cost> {
+async function declared(what: number | "empty", file?: string): Promise<Cost> {
   const program = fileURLToPath(new URL("./stack/program.ts", import.meta.url));
-  const args = [...flags, "--import", import.meta.resolve("tsx"), program, String(what)];
+  const args = ["--import", import.meta.resolve("tsx"), program, String(what)];
   const { stdout } = await exec(process.execPath, file === undefined ? args : [...args, file]);
   return JSON.parse(stdout) as Cost;
 }
@@ -167,7 +153,7 @@ async function byKubectl(): Promise<void> {
     const kubectl = join((await buildPrograms())["kubernetes"]!, "kubernetes");
     for (const size of sizes) {
       const file = join(directory, `manifests-${size}.json`);
-      await declared(size, { file });
+      await declared(size, file);
       const args = ["kubectl", "--kubeconfig", kubeconfig, "apply", "--server-side", "-f", file];
       const large = { maxBuffer: 64 * 2 ** 20 };
       results.figure(`kubectl-apply-${size}-slots-seconds`, await timed(() => exec(kubectl, args, large)));
