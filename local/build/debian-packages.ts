@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
-import { access, constants, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 
 import { must, run } from "../command.js";
 import { Failure } from "../failure.js";
 import { cacheDirectory, fingerprint } from "../paths.js";
 import { step } from "../progress.js";
+import { madeOnce } from "./kept.js";
 
 /**
  * Programs taken from the distribution: runc because Debian builds it with seccomp, which a static build
@@ -45,11 +46,10 @@ export interface DebianPrograms {
 export async function unpackDebianPackages(wanted: readonly string[] = PACKAGES): Promise<DebianPrograms> {
   const directory = await unpackedDirectory(wanted);
   if (!existsSync(directory)) {
-    await step("Downloading programs from the distribution's packages", async (report) => {
-      const unpacking = `${directory}.unpacking-${process.pid}`;
-      const archives = join(unpacking, "archives");
-      await mkdir(join(archives, "partial"), { recursive: true });
-      try {
+    await step("Downloading programs from the distribution's packages", (report) =>
+      madeOnce(directory, "debian", async (unpacking) => {
+        const archives = join(unpacking, "archives");
+        await mkdir(join(archives, "partial"), { recursive: true });
         await download(archives, wanted, report);
         const packages = (await readdir(archives)).filter((file) => file.endsWith(".deb")).sort();
         for (const file of packages) {
@@ -58,13 +58,8 @@ export async function unpackDebianPackages(wanted: readonly string[] = PACKAGES)
         }
         await rm(archives, { recursive: true });
         await writeFile(join(unpacking, "packages.txt"), packages.map((file) => `${file}\n`).join(""));
-        await rename(unpacking, directory).catch((error: NodeJS.ErrnoException) => {
-          if (!existsSync(directory)) throw error;
-        });
-      } finally {
-        await rm(unpacking, { recursive: true, force: true });
-      }
-    });
+      }),
+    );
   }
   const path = ["usr/sbin", "usr/bin", "sbin", "bin"].map((part) => join(directory, part)).join(delimiter);
   // Programs without libraries of their own leave no such directory.

@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readFile, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 
 import { must, run } from "../command.js";
-import { inTurn } from "../exclusive.js";
 import { Failure } from "../failure.js";
 import { PROJECT, cacheDirectory, fingerprint } from "../paths.js";
 import { step } from "../progress.js";
 import type { Report } from "../progress.js";
+import { madeOnce } from "./kept.js";
 
 interface GoProgram {
   readonly title: string;
@@ -61,9 +61,8 @@ const PROGRAMS: readonly GoProgram[] = [
 export type Programs = Readonly<Record<string, string>>;
 
 /**
- * Builds every Go program that the environment runs and that the cache lacks, or the given modules of them,
- * or all, those too that only tests run, and says where they are. A build is put in place by one rename, so that an interrupted one leaves nothing
- * half-done.
+ * Builds every Go program that the environment runs and that the cache lacks, or the given modules of them, or all,
+ * those too that only tests run, and says where they are. An interrupted build leaves nothing half-done.
  */
 export async function buildPrograms(modules?: readonly string[] | "all"): Promise<Programs> {
   const directories: Record<string, string> = {};
@@ -81,9 +80,8 @@ export async function areBuilt(): Promise<boolean> {
   return built.every(Boolean);
 }
 
-/** Throws {@link Failure} when there is something to build and nothing to build it with. */
+/** Throws {@link Failure} when there is nothing to build with. */
 export async function requireGo(): Promise<void> {
-  if (await areBuilt()) return;
   const found = await run("go", ["version"]).catch(() => undefined);
   if (found?.code === 0) return;
   throw new Failure(
@@ -104,32 +102,14 @@ function sourceOf(program: GoProgram): string {
   return join(PROJECT, "local", "programs", program.module);
 }
 
-/** A build that was killed leaves its directory, named by the process that it belonged to. */
-async function removeUnfinished(programs: string): Promise<void> {
-  for (const name of await readdir(programs).catch(() => [])) {
-    const builder = /\.building-(\d+)$/.exec(name)?.[1];
-    if (builder && !existsSync(`/proc/${builder}`))
-      await rm(join(programs, name), { recursive: true, force: true });
-  }
-}
-
 async function buildProgram(program: GoProgram): Promise<string> {
   const directory = await directoryOf(program);
   if (existsSync(directory)) return directory;
-  await removeUnfinished(join(cacheDirectory(), "programs"));
   await step(`Building ${program.title} (first time only; kept for the next)`, async (report) => {
     report("waiting for another build");
-    // Two at once would take twice the memory, and each twice the time.
-    await inTurn("build", async () => {
-      if (existsSync(directory)) return;
-      const building = `${directory}.building-${process.pid}`;
-      await mkdir(building, { recursive: true });
-      try {
-        await compile(program, sourceOf(program), building, report);
-        await rename(building, directory);
-      } finally {
-        await rm(building, { recursive: true, force: true });
-      }
+    await madeOnce(directory, "build", async (building) => {
+      await mkdir(building);
+      await compile(program, sourceOf(program), building, report);
     });
   });
   return directory;

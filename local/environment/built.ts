@@ -107,9 +107,10 @@ export async function openBuiltCatalogue(state: string): Promise<Catalogue> {
 
 async function builds(state: string): Promise<{ debian: DebianPrograms; programs: Programs }> {
   // Before anything that takes long, whatever of it will be needed.
-  await requireGo();
+  const building = !(await areBuilt());
+  if (building) await requireGo();
   await requireApt();
-  requireSpace(needs(state, !(await areBuilt())));
+  requireSpace(needs(state, building));
   const debian = await unpackDebianPackages();
   return { debian, programs: await buildPrograms() };
 }

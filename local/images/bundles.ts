@@ -1,15 +1,14 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 
-import { inTurn } from "../exclusive.js";
+import { keepNewest, madeOnce } from "../build/kept.js";
 import { PROJECT } from "../paths.js";
 
 /** Nothing of these is in a program that is bundled. */
 const NOT_BUNDLED = new Set(["node_modules", "bench", "docs", "examples", "test"]);
 const SOURCE = /\.(?:ts|mjs|js|json|sql|html|css)$/;
-/** Of each program, so that checkouts which share the cache don't take each other's away. */
+/** Of each program. */
 const KEPT = 4;
 
 /**
@@ -43,27 +42,7 @@ export async function keptBundle(
   make: (directory: string) => Promise<void>,
 ): Promise<string> {
   const directory = join(bundles, name);
-  if (existsSync(directory)) return directory;
-  await inTurn("bundles", async () => {
-    if (existsSync(directory)) return;
-    const making = `${directory}.making-${process.pid}`;
-    await mkdir(bundles, { recursive: true });
-    try {
-      await make(making);
-      await rename(making, directory);
-    } finally {
-      await rm(making, { recursive: true, force: true });
-    }
-    await removeOlder(bundles, name.replace(/-[0-9a-f]+$/, ""));
-  });
+  const made = await madeOnce(directory, "bundles", make);
+  if (made) await keepNewest(bundles, new RegExp(`^${name.replace(/-[0-9a-f]+$/, "")}-[0-9a-f]+$`), KEPT);
   return directory;
-}
-
-async function removeOlder(bundles: string, program: string): Promise<void> {
-  const ofProgram = (await readdir(bundles)).filter((name) => name.replace(/-[0-9a-f]+$/, "") === program);
-  const dated = await Promise.all(
-    ofProgram.map(async (name) => ({ name, made: (await stat(join(bundles, name))).mtimeMs })),
-  );
-  const old = dated.sort((a, b) => b.made - a.made).slice(KEPT);
-  for (const { name } of old) await rm(join(bundles, name), { recursive: true, force: true });
 }

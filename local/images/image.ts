@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
-import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 
 import { pack } from "tar-stream";
 import type { Pack } from "tar-stream";
+
+import { keepNewest } from "../build/kept.js";
 
 /** One file of an image: from a file here, or with a given content; or a link. */
 export interface ImageFile {
@@ -46,6 +48,7 @@ interface Blob {
 }
 
 const HASHED_UP_TO = 32 * 2 ** 20;
+/** Another checkout may be loading one of them. */
 const KEPT_ARCHIVES = 3;
 
 /** Prefix of every image built here. No registry is behind it. */
@@ -93,7 +96,7 @@ export async function buildImage(directory: string, definition: ImageDefinition)
       manifests: [{ ...entry, annotations: { "io.containerd.image.name": reference } }],
     };
     await writeArchive(archive, [config, manifest, ...layers], JSON.stringify(index));
-    await removeOlder(directory, definition.name);
+    await keepNewest(directory, new RegExp(`^${definition.name}-[0-9a-f]{12}\\.tar$`), KEPT_ARCHIVES);
   }
   return { name: definition.name, reference, archive };
 }
@@ -187,15 +190,4 @@ async function writeArchive(archive: string, blobs: readonly Blob[], index: stri
   tar.finalize();
   await written;
   await rename(temporary, archive);
-}
-
-/** The newest few stay: another checkout may be loading one of them. */
-async function removeOlder(directory: string, name: string): Promise<void> {
-  const pattern = new RegExp(`^${name}-[0-9a-f]{12}\\.tar$`);
-  const archives = (await readdir(directory)).filter((file) => pattern.test(file));
-  const dated = await Promise.all(
-    archives.map(async (file) => ({ file, time: (await stat(join(directory, file))).mtimeMs })),
-  );
-  const old = dated.sort((a, b) => b.time - a.time).slice(KEPT_ARCHIVES);
-  for (const { file } of old) await rm(join(directory, file), { force: true });
 }

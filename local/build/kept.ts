@@ -1,0 +1,48 @@
+import { existsSync } from "node:fs";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+import { inTurn } from "../exclusive.js";
+
+/**
+ * Makes a directory of the cache where there is none yet: beside its place, and put there by one rename, so that what is
+ * there is whole. `make` creates the directory that it is given. Whoever else wants something of the same `turn` waits:
+ * two builds at once would take twice the memory, and each twice the time. Returns whether this call made it.
+ */
+export async function madeOnce(
+  directory: string,
+  turn: string,
+  make: (directory: string) => Promise<void>,
+): Promise<boolean> {
+  if (existsSync(directory)) return false;
+  return inTurn(turn, async () => {
+    if (existsSync(directory)) return false;
+    await mkdir(dirname(directory), { recursive: true });
+    await removeUnfinished(dirname(directory));
+    const making = `${directory}.making-${process.pid}`;
+    try {
+      await make(making);
+      await rename(making, directory);
+      return true;
+    } finally {
+      await rm(making, { recursive: true, force: true });
+    }
+  });
+}
+
+/** What was killed leaves its directory, named by the process that it belonged to. */
+async function removeUnfinished(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const maker = /\.making-(\d+)$/.exec(name)?.[1];
+    if (maker && !existsSync(`/proc/${maker}`))
+      await rm(join(parent, name), { recursive: true, force: true });
+  }
+}
+
+/** Removes all of a kind but the newest: checkouts that share the cache don't take each other's away. */
+export async function keepNewest(parent: string, kind: RegExp, count: number): Promise<void> {
+  const paths = (await readdir(parent)).filter((name) => kind.test(name)).map((name) => join(parent, name));
+  const dated = await Promise.all(paths.map(async (path) => ({ path, made: (await stat(path)).mtimeMs })));
+  const old = dated.sort((a, b) => b.made - a.made).slice(count);
+  for (const { path } of old) await rm(path, { recursive: true, force: true });
+}
