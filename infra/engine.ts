@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import type { EngineEvent, OpMap, Stack } from "@pulumi/pulumi/automation/index.js";
 import { parse, stringify } from "yaml";
 
+import { AFTER_A_KILL } from "./after-a-kill.js";
 import { SECRET_KEYS } from "./config.js";
 import type { RenderOptions, StackOutputs } from "./render-program.js";
 import { removeAbandonedLocks } from "./engine-locks.js";
@@ -82,8 +83,7 @@ async function goOnAfterAKill(stack: Stack): Promise<void> {
   const { deployment } = await stack.exportStack();
   const pending = (deployment as { pending_operations?: unknown[] } | undefined)?.pending_operations ?? [];
   if (pending.length === 0) return;
-  for (const setting of ["PULUMI_K8S_UPSERT_EXISTING_OBJECTS", "PULUMI_K8S_ENABLE_PATCH_FORCE"])
-    stack.workspace.envVars[setting] = "true";
+  for (const setting of AFTER_A_KILL) stack.workspace.envVars[setting] = "true";
 }
 
 function common({ onOutput, policyPacks, policyPackConfigs }: EngineOptions) {

@@ -3,17 +3,12 @@ import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 
+import { AFTER_A_KILL } from "./after-a-kill.js";
 import type { StackSettings } from "./pulumi-config.js";
-
-/**
- * For one run after a killed engine (docs/environments.md). The provider's plugin reads them from its own surroundings;
- * the SDK would write them into the state too, and the next run would have the provider to change.
- */
-const OF_ONE_RUN = ["PULUMI_K8S_UPSERT_EXISTING_OBJECTS", "PULUMI_K8S_ENABLE_PATCH_FORCE"];
 
 /** The providers by name, so that no cluster and no account is ever taken from the shell's surroundings. */
 export function declareProviders({ config, kubeconfig }: StackSettings): pulumi.ProviderResource[] {
-  for (const setting of OF_ONE_RUN) delete process.env[setting];
+  for (const setting of AFTER_A_KILL) delete process.env[setting];
   const cluster = new k8s.Provider("cluster", {
     kubeconfig,
     context: config.context,
