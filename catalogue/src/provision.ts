@@ -23,8 +23,10 @@ export async function provisionLogins(
     // Not an advisory lock: those are anybody's to hold.
     await client.query("LOCK TABLE storage.tenant_logins IN SHARE ROW EXCLUSIVE MODE");
     await refuseOthers(client, logins);
-    for (const login of logins) await provision(client, login, notes);
-    await closeDatabase(client, notes);
+    const { rows } = await client.query<{ database: string }>("SELECT current_database() AS database");
+    const { database } = rows[0]!;
+    for (const login of logins) await provision(client, database, login, notes);
+    await closeDatabase(client, database, notes);
     await client.query("COMMIT");
     return [...new Set(notes)];
   });
@@ -47,7 +49,12 @@ async function refuseOthers(client: pg.Client, logins: readonly CatalogueLogin[]
   if (rows.length > 0) throw new LoginsTakenError(rows);
 }
 
-async function provision(client: pg.Client, entry: CatalogueLogin, notes: string[]): Promise<void> {
+async function provision(
+  client: pg.Client,
+  database: string,
+  entry: CatalogueLogin,
+  notes: string[],
+): Promise<void> {
   const login = pg.escapeIdentifier(entry.login);
   const { rowCount } = await client.query("SELECT FROM pg_roles WHERE rolname = $1", [entry.login]);
   if (rowCount === 0) await client.query(`CREATE ROLE ${login}`);
@@ -56,11 +63,7 @@ async function provision(client: pg.Client, entry: CatalogueLogin, notes: string
     `ALTER ROLE ${login} LOGIN INHERIT CONNECTION LIMIT ${entry.connectionLimit ?? bounds.connections}
      PASSWORD ${pg.escapeLiteral(scramVerifier(entry.password))}`,
   );
-  // A database's name is the connection's here: nothing that a caller wrote.
-  await client.query(
-    `DO $$ BEGIN EXECUTE format('COMMENT ON ROLE %I IS %L', ${pg.escapeLiteral(entry.login)},
-       ${pg.escapeLiteral(SERVES)} || current_database()); END $$`,
-  );
+  await client.query(`COMMENT ON ROLE ${login} IS ${pg.escapeLiteral(SERVES + database)}`);
   const others = CATALOGUE_ROLES.filter((role) => role !== entry.role).map((role) => `storage_${role}`);
   // Before: a REVOKE of what isn't granted is only a warning.
   await client.query(`REVOKE ${others.join(", ")} FROM ${login}`);
@@ -82,9 +85,8 @@ async function provision(client: pg.Client, entry: CatalogueLogin, notes: string
 }
 
 /** What every login of a server may do by default, and none of ours needs. */
-async function closeDatabase(client: pg.Client, notes: string[]): Promise<void> {
-  const { rows } = await client.query<{ name: string }>("SELECT current_database() AS name");
-  const database = pg.escapeIdentifier(rows[0]!.name);
+async function closeDatabase(client: pg.Client, name: string, notes: string[]): Promise<void> {
+  const database = pg.escapeIdentifier(name);
   const roles = CATALOGUE_ROLES.map((role) => `storage_${role}`).join(", ");
   await ifAllowed(
     client,

@@ -14,7 +14,7 @@ const MAXIMUM_PARTS = 10_000;
 /** Of parts that are in memory at once; above it, fewer are on their way. */
 const MAXIMUM_PART_MEMORY = 64 * 1024 * 1024;
 /** Hashed at once: while it is, nothing else is sent. */
-const PIECE_BYTES = 1024 * 1024;
+export const PIECE_BYTES = 1024 * 1024;
 
 export interface UploadSettings {
   /** The least that a part has, in bytes; more for files of over 10,000 of them. */

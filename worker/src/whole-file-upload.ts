@@ -7,7 +7,7 @@ import type { FileRecord } from "@video-storage/contract/job-record";
 import { readPart } from "./job-files.js";
 import { UNSIGNED_BODY, learnFrom, signedAs } from "./multipart-upload.js";
 import type { KnownOfServer, Target } from "./multipart-upload.js";
-import { requireContent } from "./object-upload.js";
+import { PIECE_BYTES, requireContent } from "./object-upload.js";
 import type { PartBuffers } from "./object-upload.js";
 
 /**
@@ -15,8 +15,6 @@ import type { PartBuffers } from "./object-upload.js";
  * only those are that were on their way; S3 takes 5 GiB at most.
  */
 export const WHOLE_FILE_BYTES = 512 * 1024 * 1024;
-/** Hashed at once: while it is, nothing else is sent. */
-const PIECE_BYTES = 1024 * 1024;
 /**
  * One that the socket has, one that waits for it, one that is read, and one to spare. They are used again: new ones
  * would be collected too late. One overwritten too soon would be refused by the server, which checks the SHA-256.
