@@ -138,7 +138,6 @@ async function killNode(context: FaultContext, fault: Fault): Promise<string> {
   await pods.look();
   const beginning = pods.all.filter((pod) => pod.node === node && pod.job && pod.phase === "Pending");
   const met = await history.during("a node", node, async () => {
-    await pods.look();
     // A pod that has not begun is begun when its node is back, as if nothing had been.
     const lost = pods.all.filter((pod) => pod.node === node && isRunning(pod));
     for (const { name } of lost) history.podEnded(name, Date.now());
