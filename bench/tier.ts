@@ -12,7 +12,7 @@ import { bundle } from "../local/images/bundle.mjs";
 import startServer from "../test/support/minio.js";
 import { Results, median } from "./lib/bars.js";
 
-const USAGE = `usage: npm run bench:tier -- [--small] [--rounds 3] [--disk DIR]
+const USAGE = `usage: npm run bench:tier -- [--small] [--rounds 5] [--disk DIR]
 
 How fast jobs go to a local S3 server, beside mc and the SDK's own upload of the same files. Each is a program of its
 own, timed from its start to its end, by turns, each time into a new bucket.
@@ -24,7 +24,7 @@ With --small everything is an eighth, which says whether it runs and nothing abo
 const { values } = parseArgs({
   options: {
     small: { type: "boolean", default: false },
-    rounds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "5" },
     disk: { type: "string", default: tmpdir() },
     help: { type: "boolean", default: false },
   },
