@@ -45,6 +45,8 @@ export interface RecordingOptions {
   readonly preview?: boolean;
   /** By default a resource's outputs are its inputs. */
   readonly stateOf?: StateOf;
+  /** Is called after each resource, with how many have been declared so far. */
+  readonly onDeclared?: (count: number) => void;
 }
 
 // What is used of the requests that the SDK sends to the engine (pulumi, proto/resource.proto).
@@ -127,6 +129,7 @@ export async function startRecording(options: RecordingOptions): Promise<Recordi
       replaceOnChanges: request.getReplaceonchangesList(),
       ignoreChanges: request.getIgnorechangesList(),
     });
+    options.onDeclared?.(recording.resources.length);
   };
   const registerOutputs = monitor.registerResourceOutputs.bind(monitor);
   monitor.registerResourceOutputs = (request, callback) => {

@@ -22,6 +22,8 @@ export interface RenderOptions {
   readonly secretConfig?: Readonly<Partial<Record<(typeof SECRET_KEYS)[number], string>>>;
   /** File (mode 0600) that keeps generated passwords and keys the same from run to run. Without it they are new every time. */
   readonly keepSecretsIn?: string;
+  /** Is called after each resource, with how many have been declared so far. */
+  readonly onDeclared?: (count: number) => void;
 }
 
 /** The stack's outputs; the same whichever way it was brought up. */
@@ -47,6 +49,7 @@ export async function renderProgram(options: RenderOptions): Promise<Rendered> {
     stack: options.stack,
     stateOf: (type, name, inputs) =>
       secrets.stateOf(type, name, inputs) ?? awsPlaceholders(type, name, inputs) ?? inputs,
+    ...(options.onDeclared && { onDeclared: options.onDeclared }),
   });
   const values = {
     context: "none",

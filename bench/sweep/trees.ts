@@ -27,7 +27,10 @@ export function smallFilesFrom(
   };
 }
 
-/** Jobs as a worker leaves them: a source, two renditions, a record and a log; their names. */
+/**
+ * Jobs as a worker leaves them: a source, two renditions, a record and a log; their names. They are really written: of
+ * a file that was, its pages in memory are freed too, and it lies in as many extents as the filesystem makes.
+ */
 export function makeVideoJobs(directory: string, jobs: number, sourceBytes: number): string[] {
   return Array.from({ length: jobs }, (_, i) => {
     const job = `${directory}/job-${i}`;
@@ -37,7 +40,7 @@ export function makeVideoJobs(directory: string, jobs: number, sourceBytes: numb
       ["1080p.mp4", sourceBytes / 2],
       ["480p.mp4", sourceBytes / 8],
     ] as const) {
-      allocate(`${job}/${name}`, bytes);
+      writeLarge(`${job}/${name}`, bytes);
     }
     fs.writeFileSync(`${job}/metadata.json`, SMALL);
     fs.writeFileSync(`${job}/logs/extraction.log`, SMALL);
@@ -45,7 +48,11 @@ export function makeVideoJobs(directory: string, jobs: number, sourceBytes: numb
   });
 }
 
-/** Its blocks are given to the file, and needn't be written for that. */
-function allocate(file: string, bytes: number): void {
-  execFileSync("fallocate", ["--length", String(bytes), file]);
+const PIECE = Buffer.alloc(1024 * 1024, "v");
+
+function writeLarge(file: string, bytes: number): void {
+  const fd = fs.openSync(file, "wx");
+  for (let at = 0; at < bytes; at += PIECE.length)
+    fs.writeSync(fd, PIECE, 0, Math.min(PIECE.length, bytes - at));
+  fs.closeSync(fd);
 }
