@@ -139,8 +139,8 @@ async function deletions(): Promise<void> {
   }
   if (parts.has("b")) {
     const make = (directory: string): string[] =>
-      makeVideoJobs(directory, 200 / (values.small ? 10 : 1), (32 * MIB) / (values.small ? 8 : 1));
-    const onASlot = compare("video-jobs-on-a-slot", onSlot(16 * GIB, make));
+      makeVideoJobs(directory, 200 / (values.small ? 10 : 1), (64 * MIB) / (values.small ? 8 : 1));
+    const onASlot = compare("video-jobs-on-a-slot", onSlot(32 * GIB, make));
     results.bar("video-jobs-on-a-slot", onASlot("ours"), onASlot("rm"), { atMost: 1 });
   }
 }

@@ -6,9 +6,10 @@ import type { Answer, Task } from "./tree-thread.js";
 
 /*
  * The system calls block, so they are made by threads. One deletes small jobs as fast as the catalogue lets them go, two
- * keep two processors busy with the parts of a large one; more only pay where each waits for
- * the disk, as it does for a discard (TRIM) on every file on a filesystem mounted with it. So more are started when work
- * is queued up and those that are there mostly wait, and never more than memory allows: each costs about 10 MiB.
+ * keep two processors busy with large files, whose pages in memory are freed too, or with the parts of a large job; more
+ * only pay where each waits for the disk, as it does for a discard (TRIM) on every file on a filesystem mounted with it.
+ * So more are started when work is queued up and those that are there mostly wait, and never more than memory allows:
+ * each costs about 10 MiB.
  */
 
 const FIRST_THREADS = 2;
@@ -18,6 +19,10 @@ const THREAD_BYTES = 12 * 1024 * 1024;
 const PATIENCE_MILLISECONDS = 100;
 /** Threads that can go on for less than this share of their time wait for the disk. */
 const RUNNABLE_SHARE = 0.6;
+/** What a second thread takes to start: as much work must have been done before another is worth it. */
+const STARTED_MILLISECONDS = 30;
+/** Small jobs take less, and one thread has them gone before their rows are written. */
+const LONG_TASK_MILLISECONDS = 1;
 
 interface Waiting {
   readonly order: Order;
@@ -32,6 +37,8 @@ export class DeletionThreads {
   private readonly busy = new Map<Worker, Waiting>();
   private readonly proven = new WeakSet<Worker>();
   private grownAt = 0;
+  /** Since the last thread more: tasks done, how long they took, and how much of it their threads could go on. */
+  private tasks = 0;
   private wall = 0;
   private runnable = 0;
 
@@ -62,13 +69,18 @@ export class DeletionThreads {
 
   private mayGrow(): boolean {
     if (this.size === 0) return true;
-    if (this.size < Math.min(FIRST_THREADS, this.most)) return this.queue.length >= JOBS_IN_HAND;
-    if (this.size >= this.most || this.queue.length < 2 * this.size) return false;
+    if (this.size >= this.most) return false;
+    if (this.size < FIRST_THREADS) return this.queue.length >= JOBS_IN_HAND || this.tasksAreLong;
+    if (this.queue.length < 2 * this.size) return false;
     if (performance.now() - this.grownAt < PATIENCE_MILLISECONDS || this.wall < PATIENCE_MILLISECONDS)
       return false;
     const share = this.runnable / this.wall;
-    this.wall = this.runnable = 0;
+    this.tasks = this.wall = this.runnable = 0;
     return share < RUNNABLE_SHARE;
+  }
+
+  private get tasksAreLong(): boolean {
+    return this.wall > STARTED_MILLISECONDS && this.wall / this.tasks > LONG_TASK_MILLISECONDS;
   }
 
   private start(): Worker {
@@ -95,6 +107,7 @@ export class DeletionThreads {
     this.proven.add(worker);
     this.idle.push(worker);
     worker.unref();
+    this.tasks++;
     this.wall += wallMilliseconds;
     this.runnable += runnableMilliseconds;
     waiting.resolve(answer);
