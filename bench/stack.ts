@@ -125,7 +125,10 @@ async function declared(what: number | "empty", options: DeclaredOptions = {}): 
   const args = ["--import", import.meta.resolve("tsx"), program, String(what)];
   if (options.collecting) args.unshift("--expose-gc");
   if (options.file !== undefined) args.push(options.file);
-  const { stdout } = await exec(process.execPath, args);
+  // A pulumi program is started without what `npm run` keeps of the last one.
+  const env = { ...process.env };
+  delete env["NODE_COMPILE_CACHE"];
+  const { stdout } = await exec(process.execPath, args, { env });
   return JSON.parse(stdout) as Cost;
 }
 

@@ -56,14 +56,14 @@ export interface Started {
   readonly ended: Promise<Ended>;
 }
 
-/** Starts a program with these variables alone, and PATH. */
+/** Starts a program with these variables alone, PATH, and where Node.js keeps what it compiled. */
 export function start(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
   input?: string | Buffer,
 ): Started {
   const child = spawn(command[0]!, command.slice(1), {
-    env: { PATH: process.env["PATH"] ?? "", ...env },
+    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
     stdio: ["pipe", "pipe", "pipe"],
   });
   let stdout = "";
