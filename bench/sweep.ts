@@ -117,7 +117,7 @@ async function deletions(): Promise<void> {
   };
   const inDirectory = (parent: string, make: (directory: string) => string[]) => (): Turn => {
     const directory = fs.mkdtempSync(`${parent}/turn-`);
-    const done = (): void => fs.rmSync(directory, { recursive: true });
+    const done = (): void => void execFileSync("rm", ["-rf", directory]);
     return { directory, trees: make(directory), done };
   };
   const onSlot = (bytes: number, make: (directory: string) => string[]) => (): Turn => {

@@ -22,7 +22,7 @@ export function newSlotIn(parent: string, bytes: number, inodes: number): Slot {
     done: () => {
       execFileSync("umount", [directory]);
       fs.rmdirSync(directory);
-      fs.rmSync(file);
+      fs.unlinkSync(file);
     },
   };
 }
