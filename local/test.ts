@@ -29,11 +29,12 @@ const CHECKS: readonly (readonly string[])[] = [
   ["eslint", "."],
   ["prettier", "--check", "--log-level", "warn", "."],
 ];
-// Side by side, because the tests of an environment mostly wait for its clock, and the others for the processor.
+// Side by side, because the tests of an environment mostly wait for its clock, and the others for the processor; and
+// such that none is long at work when the others have ended.
 const LANES = [
   ["checks", "fast"],
-  ["local", "local-variants"],
-  ["local-shared", "alerts", "object-storage", "local-alerts"],
+  ["local", "object-storage", "local-variants"],
+  ["local-shared", "alerts", "local-alerts"],
 ] as const;
 /** Ten minutes each: `npm run test:thorough`, and by their names. */
 const ONLY_THOROUGH: readonly string[] = ["local-variants", "local-alerts"];

@@ -1,3 +1,6 @@
+/** Whether all is played. */
+export const THOROUGH = Boolean(process.env["TEST_THOROUGH"]);
+
 /**
  * How often a randomised test tries. `npm run test:thorough` plays all rounds, `npm test` a fiftieth of them, so
  * that it stays something that is run before each change; the environment variable says any other number.
@@ -5,12 +8,12 @@
 export function rounds(variable: string, all: number): number {
   const given = process.env[variable];
   if (given !== undefined) return wholeNumber(variable, given);
-  return process.env["TEST_THOROUGH"] ? all : Math.ceil(all / 50);
+  return THOROUGH ? all : Math.ceil(all / 50);
 }
 
 /** Of so many cases, numbered from 1, all in a thorough run and every sixteenth in another, which ones by the seed. */
 export function cases(all: number, chosenBy: number): number[] {
-  const stride = process.env["TEST_THOROUGH"] ? 1 : 16;
+  const stride = THOROUGH ? 1 : 16;
   return Array.from({ length: all }, (_, index) => index + 1).filter((n) => n % stride === chosenBy % stride);
 }
 
