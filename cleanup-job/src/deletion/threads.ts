@@ -1,28 +1,14 @@
 import { Worker } from "node:worker_threads";
-import { JOBS_IN_HAND } from "../concurrency.js";
+import { wantsThread } from "./growth.js";
 import type { Order, Report } from "./thread-main.js";
 import type { TreeControl } from "./tree-control.js";
 import type { Answer, Task } from "./tree-thread.js";
 
-/*
- * The system calls block, so they are made by threads. One deletes small jobs as fast as the catalogue lets them go, two
- * keep two processors busy with large files, whose pages in memory are freed too, or with the parts of a large job; more
- * only pay where each waits for the disk, as it does for a discard (TRIM) on every file on a filesystem mounted with it.
- * So more are started when work is queued up and those that are there mostly wait, and never more than memory allows:
- * each costs about 10 MiB.
- */
-
-const FIRST_THREADS = 2;
 const MOST_THREADS = 8;
+/** Of memory that each costs, about. */
 const THREAD_BYTES = 12 * 1024 * 1024;
-/** Between one thread more and the next, so that each one's effect shows. */
-const PATIENCE_MILLISECONDS = 100;
-/** Threads that can go on for less than this share of their time wait for the disk. */
-const RUNNABLE_SHARE = 0.6;
-/** What a second thread takes to start: as much work must have been done before another is worth it. */
-const STARTED_MILLISECONDS = 30;
-/** Small jobs take less, and one thread has them gone before their rows are written. */
-const LONG_TASK_MILLISECONDS = 1;
+const REMEMBERED_MILLISECONDS = 1000;
+const NOTHING = { tasks: 0, wallMilliseconds: 0, runnableMilliseconds: 0 };
 
 interface Waiting {
   readonly order: Order;
@@ -36,11 +22,9 @@ export class DeletionThreads {
   private readonly queue: Waiting[] = [];
   private readonly busy = new Map<Worker, Waiting>();
   private readonly proven = new WeakSet<Worker>();
-  private grownAt = 0;
-  /** Since the last thread more: tasks done, how long they took, and how much of it their threads could go on. */
-  private tasks = 0;
-  private wall = 0;
-  private runnable = 0;
+  private startedAt = 0;
+  /** Since the last one was started; see {@link remember}. */
+  private done = { ...NOTHING };
 
   constructor(private most = mostThreads()) {}
 
@@ -68,23 +52,14 @@ export class DeletionThreads {
   }
 
   private mayGrow(): boolean {
-    if (this.size === 0) return true;
-    if (this.size >= this.most) return false;
-    if (this.size < FIRST_THREADS) return this.queue.length >= JOBS_IN_HAND || this.tasksAreLong;
-    if (this.queue.length < 2 * this.size) return false;
-    if (performance.now() - this.grownAt < PATIENCE_MILLISECONDS || this.wall < PATIENCE_MILLISECONDS)
-      return false;
-    const share = this.runnable / this.wall;
-    this.tasks = this.wall = this.runnable = 0;
-    return share < RUNNABLE_SHARE;
-  }
-
-  private get tasksAreLong(): boolean {
-    return this.wall > STARTED_MILLISECONDS && this.wall / this.tasks > LONG_TASK_MILLISECONDS;
+    const millisecondsSinceStart = performance.now() - this.startedAt;
+    const load = { threads: this.size, queued: this.queue.length, done: this.done, millisecondsSinceStart };
+    return wantsThread(load, this.most);
   }
 
   private start(): Worker {
-    this.grownAt = performance.now();
+    this.startedAt = performance.now();
+    this.done = { ...NOTHING };
     const fromSource = import.meta.url.endsWith(".ts");
     const worker = new Worker(
       new URL(fromSource ? "./thread-main.ts" : "./deletion-thread.mjs", import.meta.url),
@@ -107,11 +82,19 @@ export class DeletionThreads {
     this.proven.add(worker);
     this.idle.push(worker);
     worker.unref();
-    this.tasks++;
-    this.wall += wallMilliseconds;
-    this.runnable += runnableMilliseconds;
+    this.remember(wallMilliseconds, runnableMilliseconds);
     waiting.resolve(answer);
     this.dispatch();
+  }
+
+  /** What was long ago counts for less: a disk is judged by how it is now. */
+  private remember(wallMilliseconds: number, runnableMilliseconds: number): void {
+    const share = this.done.wallMilliseconds < REMEMBERED_MILLISECONDS ? 1 : 1 / 2;
+    this.done = {
+      tasks: this.done.tasks * share + 1,
+      wallMilliseconds: this.done.wallMilliseconds * share + wallMilliseconds,
+      runnableMilliseconds: this.done.runnableMilliseconds * share + runnableMilliseconds,
+    };
   }
 
   private lost(worker: Worker, error: unknown): void {
