@@ -12,6 +12,7 @@ import type { Volume, World } from "../test/cleanup-job/world.js";
 import { median, Results } from "./lib/bars.js";
 import { peakMemoryBytes } from "./lib/memory.js";
 import { newSlotIn } from "./sweep/slots.js";
+import type { Slot } from "./sweep/slots.js";
 import { makeVideoJobs, smallFilesFrom } from "./sweep/trees.js";
 
 const USAGE = `usage: npm run bench:sweep -- [--small] [--rounds 3] [--only a,b,c,d] [--disk DIR] [--memory DIR]
@@ -85,11 +86,7 @@ async function deletions(): Promise<void> {
   };
   const tools: Tool[] = ["ours", "rm", "find", ...(tmpfiles ? (["tmpfiles"] as const) : [])];
 
-  interface Turn {
-    readonly directory: string;
-    readonly trees: string[];
-    done(): void;
-  }
+  type Turn = Slot & { readonly trees: string[] };
   /** With `ahead` the trees of all turns are made before the first is deleted. */
   const compare = (name: string, newTurn: () => Turn, ahead = false) => {
     const seconds = Object.fromEntries(tools.map((tool) => [tool, [] as number[]])) as Record<Tool, number[]>;

@@ -6,9 +6,11 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { constants, homedir } from "node:os";
+import { constants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+import { cacheDirectory } from "./cache-directory.mjs";
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
 const stamp = join(project, "node_modules", ".installed-lockfile");
@@ -36,10 +38,8 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lockfile) {
 const node = join(project, "node_modules", "node", "bin");
 const path = [join(project, "node_modules", ".bin"), process.env.PATH ?? ""].join(delimiter);
 const [program, ...args] = process.argv.slice(2);
-// What was compiled once is kept for the next program: loading the packages is most of what a short one does. Programs
-// that say something themselves about it are not asked (the sweep in a pod, whose root can't be written).
-const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
-const compiled = join(process.env.VIDEO_STORAGE_CACHE || join(caches, "video-storage"), "compiled");
+// What was compiled once is kept for the next program: loading the packages is most of what a short one does.
+const compiled = join(cacheDirectory(), "compiled");
 const env = { NODE_COMPILE_CACHE: compiled, ...process.env, PATH: [node, path].join(delimiter) };
 process.exit(await run(join(node, "node"), ["--import", "tsx", join(project, program), ...args], env));
 

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+export { cacheDirectory } from "./cache-directory.mjs";
 
 /** The checkout. */
 export const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -9,15 +10,6 @@ export const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** What an environment writes lies here, ignored by git, and goes with `npm run destroy`. */
 export function stateDirectory(environment: string): string {
   return join(PROJECT, ".local", environment);
-}
-
-/**
- * What is slow to make and the same for every checkout lies here: built programs, unpacked packages.
- * `VIDEO_STORAGE_CACHE` moves it.
- */
-export function cacheDirectory(): string {
-  const base = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
-  return process.env["VIDEO_STORAGE_CACHE"] || join(base, "video-storage");
 }
 
 /** A short name for exactly these inputs, to keep results of different inputs apart. */

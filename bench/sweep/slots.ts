@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
+import { MOUNT_OPTIONS } from "../../node-agent/src/filesystem.js";
 
 /** A filesystem of its own for one turn. */
 export interface Slot {
@@ -15,7 +16,7 @@ export function newSlotIn(parent: string, bytes: number, inodes: number): Slot {
   fs.writeFileSync(file, "");
   fs.truncateSync(file, bytes);
   execFileSync("mkfs.ext4", ["-q", "-F", "-m", "0", "-N", String(inodes), file]);
-  execFileSync("mount", ["-o", "loop,noexec,nodev,nosuid,noatime", file, directory]);
+  execFileSync("mount", ["-o", `loop,${MOUNT_OPTIONS}`, file, directory]);
   fs.rmdirSync(`${directory}/lost+found`);
   return {
     directory,

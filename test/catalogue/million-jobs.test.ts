@@ -26,6 +26,7 @@ import {
 import type { JobIdentity } from "@video-storage/contract/identity";
 import type { JobState } from "@video-storage/contract/states";
 import { RETENTION } from "../support/documents.js";
+import { THOROUGH } from "../support/rounds.js";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
 
@@ -68,7 +69,7 @@ const LOAD_SWEEPS = `
   FROM (SELECT n, now() - n * interval '3 s' AS t FROM generate_series(1, 100000) n) g`;
 
 // Half a minute of a processor.
-describe.skipIf(!process.env["TEST_THOROUGH"])("a catalogue of a million jobs", () => {
+describe.runIf(THOROUGH)("a catalogue of a million jobs", () => {
   beforeAll(async () => {
     postgres = await startPostgres({
       shared_buffers: "512MB",

@@ -1,21 +1,13 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ContentMismatchError, ObjectStorageError } from "@video-storage/worker/errors";
 import type { Request } from "../support/s3-between.js";
 import { newUser } from "../support/s3-user.js";
-import { PART_BYTES, sha256, UNSIGNED, UploadsBetween } from "../support/uploads-between.js";
+import { PART_BYTES, sha256, UNSIGNED, uploadsBetween } from "../support/uploads-between.js";
 
 const endpoint = process.env["TEST_S3_ENDPOINT"]!;
 const content = Buffer.alloc(3 * PART_BYTES + 7, "0123456789abcdefX");
 
-let uploads: UploadsBetween;
-beforeAll(async () => {
-  uploads = await UploadsBetween.start(endpoint);
-});
-afterAll(() => uploads?.stop());
-beforeEach(async () => {
-  uploads.between.reset();
-  await uploads.newBucket();
-});
+const uploads = uploadsBetween(endpoint);
 
 function isPart({ method, query }: Omit<Request, "body">): boolean {
   return method === "PUT" && query.has("partNumber");
@@ -23,9 +15,6 @@ function isPart({ method, query }: Omit<Request, "body">): boolean {
 /** Of parts, in the order in which they passed: what their signature is over. */
 function signedOver(): string[] {
   return uploads.between.passed.filter(isPart).map(({ headers }) => headers["x-amz-content-sha256"]!);
-}
-async function expectNothing(): Promise<void> {
-  expect(await uploads.left()).toEqual({ objects: [], uploads: [] });
 }
 
 describe("a part whose checksum the server checks", () => {
@@ -42,7 +31,7 @@ describe("a part whose checksum the server checks", () => {
     const error: unknown = await uploads.put(content).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ObjectStorageError);
     expect(String(error)).toMatch(/couldn't write object video-1 .*(checksum|SHA256|digest)/i);
-    await expectNothing();
+    await uploads.expectNothing();
   });
 
   it("is not taken when body and checksum were changed together: the signature is over the checksum", async () => {
@@ -52,7 +41,7 @@ describe("a part whose checksum the server checks", () => {
       request.headers["x-amz-checksum-sha256"] = sha256(request.body).toString("base64");
     };
     await expect(uploads.put(content)).rejects.toThrow(/SignatureDoesNotMatch/);
-    await expectNothing();
+    await uploads.expectNothing();
   });
 });
 
@@ -86,7 +75,7 @@ describe("a part is signed over its content", () => {
   it("and when that is refused too, it isn't stored", async () => {
     const credentials = await newUser(endpoint, "must not write");
     await expect(uploads.put(content, { credentials })).rejects.toThrow(/AccessDenied/);
-    await expectNothing();
+    await uploads.expectNothing();
   });
 });
 
@@ -106,6 +95,6 @@ it.each([
     expect((await uploads.stored()).equals(content)).toBe(true);
   } else {
     expect(error).toBeInstanceOf(ContentMismatchError);
-    await expectNothing();
+    await uploads.expectNothing();
   }
 });

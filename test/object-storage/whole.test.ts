@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HeadObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ContentMismatchError, ObjectStorageError } from "@video-storage/worker/errors";
 import type { Request } from "../support/s3-between.js";
 import { newUser } from "../support/s3-user.js";
-import { PART_BYTES, sha256, UNSIGNED, UploadsBetween } from "../support/uploads-between.js";
+import { PART_BYTES, sha256, UNSIGNED, uploadsBetween } from "../support/uploads-between.js";
 import type { Putting } from "../support/uploads-between.js";
 
 const endpoint = process.env["TEST_S3_ENDPOINT"]!;
@@ -15,15 +15,7 @@ const content = randomBytes(32 * 1024 * 1024 + 7);
 const SIGNED = sha256(content).toString("hex");
 const SHOWN = sha256(content).toString("base64");
 
-let uploads: UploadsBetween;
-beforeAll(async () => {
-  uploads = await UploadsBetween.start(endpoint);
-});
-afterAll(() => uploads?.stop());
-beforeEach(async () => {
-  uploads.between.reset();
-  await uploads.newBucket();
-});
+const uploads = uploadsBetween(endpoint);
 
 function isWhole({ method, query }: Omit<Request, "body">): boolean {
   return method === "PUT" && query.get("x-id") === "PutObject";
@@ -41,9 +33,6 @@ function put({ bytes = content, ...putting }: Putting & { readonly bytes?: Buffe
 async function shown(Key = "video-1"): Promise<string | undefined> {
   const head = new HeadObjectCommand({ Bucket: uploads.bucket, Key, ChecksumMode: "ENABLED" });
   return (await uploads.s3.send(head)).ChecksumSHA256;
-}
-async function expectNothing(): Promise<void> {
-  expect(await uploads.left()).toEqual({ objects: [], uploads: [] });
 }
 const reasonOf = (work: Promise<void>): Promise<unknown> => work.catch((reason: unknown) => reason);
 
@@ -182,7 +171,7 @@ describe("a file that changes while it is sent", () => {
     } else {
       expect(error).toBeInstanceOf(ContentMismatchError);
       expect(String(error)).toContain("not " + SIGNED + " as recorded: it is not copied");
-      await expectNothing();
+      await uploads.expectNothing();
     }
   });
 
@@ -194,7 +183,7 @@ describe("a file that changes while it is sent", () => {
     expect(error).toBeInstanceOf(ContentMismatchError);
     expect(String(error)).toContain("before its recorded end");
     expect(passed()).toEqual([]);
-    await expectNothing();
+    await uploads.expectNothing();
   });
 });
 
@@ -225,7 +214,7 @@ describe("a connection that ends", () => {
     uploads.between.first = () => asked.abort();
     expect(await reasonOf(put({ signal: asked.signal }))).toBeInstanceOf(ObjectStorageError);
     expect(passed()).toEqual([]);
-    await expectNothing();
+    await uploads.expectNothing();
   });
 });
 

@@ -18,7 +18,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startWorld } from "../cleanup-job/world.js";
 import type { JobSpecification, Volume, World } from "../cleanup-job/world.js";
 import { setUp } from "../support/bucket-roles.js";
-import { seed, THOROUGH } from "../support/rounds.js";
+import { isPlayed, seed, THOROUGH } from "../support/rounds.js";
 import { startMinio } from "../support/s3-servers.js";
 import type { S3Server } from "../support/s3-servers.js";
 import { check } from "./checker/checker.js";
@@ -54,7 +54,7 @@ const SEED = seed("CHECKER_SEED");
 let numbered = 0;
 /** All in a thorough run, and every fourth in another, since each breaks a volume of its own. */
 function brokenIt(title: string, test: () => Promise<void>): void {
-  it.runIf(THOROUGH || numbered++ % 4 === SEED % 4)(`${title} (CHECKER_SEED=${SEED % 4})`, test);
+  it.runIf(isPlayed(numbered++, 4, SEED))(`${title} (CHECKER_SEED=${SEED % 4})`, test);
 }
 
 const settings = () => ({ endpoint, region: "us-east-1", bucket, forcePathStyle: true });

@@ -13,8 +13,12 @@ export function rounds(variable: string, all: number): number {
 
 /** Of so many cases, numbered from 1, all in a thorough run and every sixteenth in another, which ones by the seed. */
 export function cases(all: number, chosenBy: number): number[] {
-  const stride = THOROUGH ? 1 : 16;
-  return Array.from({ length: all }, (_, index) => index + 1).filter((n) => n % stride === chosenBy % stride);
+  return Array.from({ length: all }, (_, index) => index + 1).filter((n) => isPlayed(n, 16, chosenBy));
+}
+
+/** Whether that one of numbered cases is played: each in a thorough run, one in so many in another. */
+export function isPlayed(number: number, oneIn: number, chosenBy: number): boolean {
+  return THOROUGH || number % oneIn === chosenBy % oneIn;
 }
 
 /** A seed to print, so that a run can be played again: the environment variable's, or a new one. */

@@ -9,6 +9,7 @@ import {
   ListObjectsV2Command,
   S3Client,
 } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, beforeEach, expect } from "vitest";
 import { connectObjectStorage } from "@video-storage/worker/object-storage";
 import { startBetween } from "./s3-between.js";
 import type { Between } from "./s3-between.js";
@@ -32,26 +33,38 @@ export function sha256(content: Buffer): Buffer {
   return createHash("sha256").update(content).digest();
 }
 
+/** For a test file: the same for all its tests, with a bucket for each and nothing passed yet. */
+export function uploadsBetween(endpoint: string): UploadsBetween {
+  const uploads = new UploadsBetween(endpoint);
+  beforeAll(() => uploads.start());
+  afterAll(() => uploads.stop());
+  beforeEach(async () => {
+    uploads.between.reset();
+    await uploads.newBucket();
+  });
+  return uploads;
+}
+
 /** Uploads by the worker's library to a real S3 server, past someone who sees and changes what passes. */
-export class UploadsBetween {
+class UploadsBetween {
   bucket = "";
+  /** To the server itself. */
+  readonly s3: S3Client;
+  between!: Between;
+  private directory!: string;
 
-  private constructor(
-    /** To the server itself. */
-    readonly s3: S3Client,
-    readonly between: Between,
-    private readonly directory: string,
-  ) {}
+  constructor(private readonly endpoint: string) {
+    this.s3 = new S3Client({ ...region, endpoint, credentials: { ...administrator } });
+  }
 
-  static async start(endpoint: string): Promise<UploadsBetween> {
-    const directory = await fs.mkdtemp(path.join(tmpdir(), "video-storage-uploads-"));
-    const s3 = new S3Client({ ...region, endpoint, credentials: { ...administrator } });
-    return new UploadsBetween(s3, await startBetween(endpoint), directory);
+  async start(): Promise<void> {
+    this.directory = await fs.mkdtemp(path.join(tmpdir(), "video-storage-uploads-"));
+    this.between = await startBetween(this.endpoint);
   }
 
   async stop(): Promise<void> {
     this.s3.destroy();
-    this.between.stop();
+    this.between?.stop();
     await fs.rm(this.directory, { recursive: true, force: true });
   }
 
@@ -94,6 +107,10 @@ export class UploadsBetween {
   async stored(Key = "video-1"): Promise<Buffer> {
     const { Body } = await this.s3.send(new GetObjectCommand({ Bucket: this.bucket, Key }));
     return Buffer.from(await Body!.transformToByteArray());
+  }
+
+  async expectNothing(): Promise<void> {
+    expect(await this.left()).toEqual({ objects: [], uploads: [] });
   }
 
   /** Objects and unfinished uploads. */
