@@ -72,7 +72,7 @@ if (parts.has("pushgateway")) await pushgateway();
 process.exit(results.finish());
 
 async function exporter(): Promise<void> {
-  const postgres = await startPostgres({ shared_buffers: "512MB", max_wal_size: "8GB" });
+  const postgres = await startPostgres({ shared_buffers: "512MB", max_wal_size: "8GB" }, tmpdir());
   const directory = fs.mkdtempSync(join(tmpdir(), "bench-monitor-"));
   try {
     const catalogue = await postgres.createCatalogue([]);

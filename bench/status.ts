@@ -94,9 +94,10 @@ const SWEEPS = `
   FROM generate_series(0, ${volumes - 1}) v, generate_series(287, 0, -1) n,
     LATERAL (SELECT now() - interval '1 min' - n * interval '5 min' AS at) t`;
 
-const postgres = await startPostgres({
-  ...{ shared_buffers: "512MB", max_wal_size: "8GB", maintenance_work_mem: "256MB" },
-});
+const postgres = await startPostgres(
+  { shared_buffers: "512MB", max_wal_size: "8GB", maintenance_work_mem: "256MB" },
+  tmpdir(),
+);
 try {
   const catalogue = await postgres.createCatalogue([]);
   await load(catalogue);

@@ -31,7 +31,7 @@ const MIB = 2 ** 20;
 const CHUNK = 64 * 1024;
 
 const results = new Results("worker");
-const postgres = await startPostgres({ fsync: "on" });
+const postgres = await startPostgres({ fsync: "on" }, os.tmpdir());
 const catalogue = await postgres.createCatalogue(["acme"]);
 try {
   await measureRates();
