@@ -258,10 +258,9 @@ describe("a drained worker", () => {
   it("that runs its program by the command hands over on SIGTERM, and the next one goes on", async () => {
     const bundle = await fs.mkdtemp(path.join(os.tmpdir(), "video-job-"));
     try {
-      await bundleVideoJob(bundle);
-      const PATH = `${bundle}:${process.env["PATH"]}`;
+      const command = bundleVideoJob(bundle);
       const base = path.dirname(first.root);
-      const env = { ...(await commandEnvironment(await optionsOn(first, "worker-0"), base)), PATH };
+      const env = { ...(await commandEnvironment(await optionsOn(first, "worker-0"), base)), ...command };
       const script = `trap 'exit 0' TERM
         printf 'a poster' | video-job write poster.jpg
         (printf 'half of '; sleep 60) | video-job write source.mp4 &
@@ -279,7 +278,10 @@ describe("a drained worker", () => {
       const { stderr } = await ended;
       expect(stderr).toContain(JSON.stringify({ jobId, state: "handed-over" }));
       const secondBase = path.dirname(second.root);
-      const next = { ...(await commandEnvironment(await optionsOn(second, "worker-1"), secondBase)), PATH };
+      const next = {
+        ...(await commandEnvironment(await optionsOn(second, "worker-1"), secondBase)),
+        ...command,
+      };
       const go = `ls $VIDEO_JOB_DIRECTORY; printf 'all of it' | video-job write source.mp4`;
       const resumed = await start(["video-job", "run", "--resume", jobId!, "--", "sh", "-c", go], next).ended;
       expect(resumed).toMatchObject({ code: 0, stdout: expect.stringContaining("poster.jpg") });

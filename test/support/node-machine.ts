@@ -167,7 +167,10 @@ export class NodeMachine {
     const args = this.entering(process.execPath, [join(BUNDLE, "node-agent.mjs"), ...command, ...options]);
     const child = spawn("nsenter", args, {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH: `${this.path("bin")}:${process.env["PATH"]}` },
+      env: {
+        PATH: `${this.path("bin")}:${process.env["PATH"]}`,
+        NODE_COMPILE_CACHE: join(BUNDLE, "compiled"),
+      },
     });
     const events: Record<string, unknown>[] = [];
     let rest = "";

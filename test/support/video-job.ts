@@ -7,11 +7,16 @@ import type { OpenStorageOptions } from "@video-storage/worker/settings";
 
 const PROJECT = new URL("../..", import.meta.url).pathname;
 
-/** The worker's command, bundled into a directory as it goes into images. */
-export async function bundleVideoJob(directory: string): Promise<void> {
+/** The worker's command, bundled into a directory as it goes into images; what a shell needs to find it there. */
+export function bundleVideoJob(directory: string): { PATH: string; NODE_COMPILE_CACHE: string } {
   execFileSync(process.execPath, [path.join(PROJECT, "worker/build.mjs"), "--out", directory], {
     stdio: ["ignore", "ignore", "inherit"],
   });
+  // It is started a hundred times: it is compiled once, and what was compiled goes with it.
+  return {
+    PATH: `${directory}:${process.env["PATH"]}`,
+    NODE_COMPILE_CACHE: path.join(directory, "compiled"),
+  };
 }
 
 /** The Node.js 20 of this machine, where it has one: the project's own comes first on PATH, and is newer. */
@@ -56,14 +61,14 @@ export interface Started {
   readonly ended: Promise<Ended>;
 }
 
-/** Starts a program with these variables alone, PATH, and where Node.js keeps what it compiled. */
+/** Starts a program with these variables alone, and PATH. */
 export function start(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
   input?: string | Buffer,
 ): Started {
   const child = spawn(command[0]!, command.slice(1), {
-    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
+    env: { PATH: process.env["PATH"], ...env },
     stdio: ["pipe", "pipe", "pipe"],
   });
   let stdout = "";

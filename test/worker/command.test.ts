@@ -19,11 +19,12 @@ let postgres: TestPostgres;
 let catalogue: TestCatalogue;
 let surroundings: WorkerSurroundings;
 let bundle: string;
+let command: ReturnType<typeof bundleVideoJob>;
 let env: Record<string, string>;
 
 beforeAll(async () => {
   bundle = await fs.mkdtemp(path.join(os.tmpdir(), "video-job-"));
-  await bundleVideoJob(bundle);
+  command = bundleVideoJob(bundle);
   postgres = await startPostgres();
   catalogue = await postgres.createCatalogue(["acme", "globex"]);
 });
@@ -41,7 +42,7 @@ afterEach(() => surroundings.remove());
 async function environmentOf(tenant: string): Promise<Record<string, string>> {
   const options = await surroundings.options(tenant);
   const environment = await commandEnvironment(options, path.dirname(surroundings.root));
-  return { ...environment, PATH: `${bundle}:${process.env["PATH"]}` };
+  return { ...environment, ...command };
 }
 const run = (...args: string[]): Promise<Ended> => start(["video-job", ...args], env).ended;
 const shell = (script: string, extra: Record<string, string> = {}): Promise<Ended> =>
