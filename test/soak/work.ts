@@ -21,8 +21,10 @@ const RUN_LABEL = "video-storage/soak-run";
 const LIFE = { shortest: 25, longest: 70 };
 /** Longer than any run. */
 const FOR_EVER = 86_400;
-/** From one look for what is to be uploaded to the next, on each slot. */
+/** From one upload of a slot to its next, so that there is something to upload together. */
 const UPLOAD_EVERY_SECONDS = 20;
+/** How soon what is to be uploaded is seen. */
+const LOOK_EVERY_SECONDS = 1;
 /** What is uploaded late is in object storage by then: the stack moves it after a minute. */
 const LATE_AFTER_SECONDS = 150;
 /** How often an upload is tried that fails, as it does in an outage. */
@@ -87,8 +89,6 @@ function secondsOf(role: Role, seed: number): number {
 export async function keepUploading(context: WorkContext, slot: SoakSlot, listener: Listener): Promise<void> {
   const { environment, ledger, stop } = context;
   const attempts = new Map<string, number>();
-  // Not all at once.
-  await pause(UPLOAD_EVERY_SECONDS * (slot.number / environment.slots.length), stop);
   for (let round = 0; !stop.aborted; round++) {
     const due = ledger.entries.filter(
       (entry) => isToUpload(entry, slot.name) && (attempts.get(entry.claim.jobId) ?? 0) < UPLOAD_ATTEMPTS,
@@ -104,7 +104,7 @@ export async function keepUploading(context: WorkContext, slot: SoakSlot, listen
       if (await create(context, name, pod))
         await follow(context, name, slot, { listener, seconds: UPLOAD_WITHIN_SECONDS });
     }
-    await pause(UPLOAD_EVERY_SECONDS, stop);
+    await pause(due.length > 0 ? UPLOAD_EVERY_SECONDS : LOOK_EVERY_SECONDS, stop);
   }
 }
 
