@@ -163,8 +163,7 @@ async function systemdTmpfiles(): Promise<string | undefined> {
 }
 
 async function decisions(): Promise<void> {
-  process.env["TMPDIR"] = memory;
-  const world = await startWorld();
+  const world = await startWorld({ directory: memory });
   try {
     const small = await sweepLive(world, 100_000 / scale);
     if (parts.has("c")) {

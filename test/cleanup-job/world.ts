@@ -2,7 +2,6 @@ import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import type { Plugin } from "esbuild";
 import { newJobId, parseTenantId } from "@video-storage/contract/identity";
 import type { JobId } from "@video-storage/contract/identity";
@@ -11,6 +10,7 @@ import { recordKey, recordProof } from "@video-storage/contract/record-proof";
 import { workerLogin } from "@video-storage/catalogue/logins";
 import type { JobState } from "@video-storage/contract/states";
 import { bundleCleanupJob } from "../../cleanup-job/build.mjs";
+import { memoryDirectory } from "../support/memory-directory.js";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
 import { startObjectServer } from "./object-server.js";
@@ -81,16 +81,19 @@ export interface Volume {
   trash(): string[];
 }
 
-/** With plugins, what runs is not what is shipped. */
-export async function startWorld({ plugins = [] }: { plugins?: Plugin[] } = {}): Promise<World> {
-  const base = fs.mkdtempSync(`${tmpdir()}/cleanup-world-`);
+/** With plugins, what runs is not what is shipped. Its volumes and its database lie in `directory`. */
+export async function startWorld({
+  plugins = [],
+  directory = memoryDirectory(),
+}: { plugins?: Plugin[]; directory?: string } = {}): Promise<World> {
+  const base = fs.mkdtempSync(`${directory}/cleanup-world-`);
   fs.chmodSync(base, 0o755);
   await bundleCleanupJob(`${base}/app`, plugins);
   // The program is started a hundred times: it is compiled once.
   fs.mkdirSync(`${base}/compiled`);
   fs.chownSync(`${base}/compiled`, UID, UID);
   const [postgres, objects, pods] = await Promise.all([
-    startPostgres(),
+    startPostgres({}, directory),
     startObjectServer(),
     startPodServer(),
   ]);

@@ -48,6 +48,8 @@ it(`${ROUNDS} workers killed at random lose nothing that they were told is done 
   const next = random(SEED);
   const completed = new Set<string>();
   const failed = new Set<string>();
+  /** Begun, and then their worker was killed. */
+  let cutShort = 0;
   let killed = 0;
   const round = async (): Promise<void> => {
     let left = Math.floor(next() * MOST_EVENTS);
@@ -59,24 +61,36 @@ it(`${ROUNDS} workers killed at random lose nothing that they were told is done 
     const ended = once(worker, "exit");
     let dying: Promise<void> | undefined;
     let last = 0;
+    let atWork = false;
     for await (const line of createInterface({ input: worker.stdout })) {
-      const event = JSON.parse(line) as { ready?: true; completed?: string; failed?: string };
+      const event = JSON.parse(line) as {
+        ready?: true;
+        created?: string;
+        completed?: string;
+        failed?: string;
+      };
       const took = event.ready ? 50 : performance.now() - last;
       last = performance.now();
+      atWork = event.created !== undefined;
       if (left-- === 0) dying = sleep(took * part * 1.5).then(() => void worker.kill("SIGKILL"));
       if (event.completed) completed.add(event.completed);
       if (event.failed) failed.add(event.failed);
     }
     await dying;
     if ((await ended)[1] === "SIGKILL") killed += 1;
+    cutShort += Number(atWork);
   };
   let begun = 0;
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
-      while (begun++ < ROUNDS) await round();
+      // A run in which nothing was ever complete, or nothing ever cut short, would show nothing: it goes on.
+      while (begun < ROUNDS || completed.size === 0 || cutShort === 0) {
+        begun++;
+        await round();
+      }
     }),
   );
-  expect(killed).toBe(ROUNDS);
+  expect(killed).toBe(begun);
 
   // The next worker finds a volume that is in order.
   const storage = await openStorage(await surroundings.options());
@@ -119,12 +133,11 @@ it(`${ROUNDS} workers killed at random lose nothing that they were told is done 
       view.close();
     }
     for (const jobId of completed) expect(names).toContain(jobId);
-    // Neither would a run in which nothing was ever complete, or nothing ever cut short, show anything.
-    expect(completed.size).toBeGreaterThan(ROUNDS / 4);
-    expect(counts["active"]).toBeGreaterThan(ROUNDS / 4);
     const rows = await statesInCatalogue();
     for (const jobId of completed) expect(["completed", "active"]).toContain(rows.get(jobId));
-    console.log(`seed ${SEED}: ${JSON.stringify(counts)}, ${completed.size} of them said to be completed`);
+    console.log(
+      `seed ${SEED}: ${JSON.stringify(counts)}; ${completed.size} said completed, ${cutShort} cut short`,
+    );
   } finally {
     await storage.close();
   }
