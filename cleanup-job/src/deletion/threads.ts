@@ -4,7 +4,7 @@ import type { Order, Report } from "./thread-main.js";
 import type { TreeControl } from "./tree-control.js";
 import type { Answer, Task } from "./tree-thread.js";
 
-const MOST_THREADS = 8;
+const MOST_THREADS = 16;
 /** Of memory that each costs, about. */
 const THREAD_BYTES = 12 * 1024 * 1024;
 const REMEMBERED_MILLISECONDS = 1000;
