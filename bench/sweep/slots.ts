@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
-import { MOUNT_OPTIONS } from "../../node-agent/src/filesystem.js";
+import { SLOT_MOUNT_OPTIONS } from "@video-storage/contract/slot-filesystem";
 
 /** A filesystem of its own for one turn. */
 export interface Slot {
@@ -16,7 +16,7 @@ export function newSlotIn(parent: string, bytes: number, inodes: number): Slot {
   fs.writeFileSync(file, "");
   fs.truncateSync(file, bytes);
   execFileSync("mkfs.ext4", ["-q", "-F", "-m", "0", "-N", String(inodes), file]);
-  execFileSync("mount", ["-o", `loop,${MOUNT_OPTIONS}`, file, directory]);
+  execFileSync("mount", ["-o", `loop,${SLOT_MOUNT_OPTIONS.join()}`, file, directory]);
   fs.rmdirSync(`${directory}/lost+found`);
   return {
     directory,

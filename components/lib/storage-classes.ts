@@ -1,3 +1,5 @@
+import { SLOT_MOUNT_OPTIONS } from "@video-storage/contract/slot-filesystem";
+
 import { labels } from "./labels.js";
 
 export type Filesystem = "ext4" | "xfs";
@@ -19,9 +21,6 @@ export interface StorageClassArgs {
   /** Name of the StorageClass; cluster-wide. */
   readonly className: string;
 }
-
-/** Nothing on a volume can be executed, open a device or change a user. */
-export const CLASS_MOUNT_OPTIONS = ["noexec", "nodev", "nosuid", "noatime"] as const;
 
 /**
  * The StorageClass of a mode. All of them wait for the first consumer, because the disk is where the pod has to be,
@@ -74,7 +73,7 @@ function driver(args: LocalSsdMode) {
 
 function logicalVolumes() {
   return {
-    mountOptions: [...CLASS_MOUNT_OPTIONS],
+    mountOptions: [...SLOT_MOUNT_OPTIONS],
     // A retained logical volume would keep its place in the group until somebody removed it by hand.
     reclaimPolicy: "Delete",
     allowVolumeExpansion: true,

@@ -1,3 +1,6 @@
+/** What a slot is mounted with: nothing on it can be executed, open a device or change a user. */
+export const SLOT_MOUNT_OPTIONS = ["noexec", "nodev", "nosuid", "noatime"] as const;
+
 /** What a slot's filesystem is made with, so that its files are limited in number as its bytes are in amount. */
 export const BYTES_PER_INODE = 16_384;
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 
-import { slotInodes } from "@video-storage/contract/slot-filesystem";
+import { SLOT_MOUNT_OPTIONS, slotInodes } from "@video-storage/contract/slot-filesystem";
 
 import { must } from "../command.js";
 import type { Sandbox } from "./sandbox.js";
@@ -33,7 +33,7 @@ export async function ensureSlots(sandbox: Sandbox, slots: readonly Slot[]): Pro
     const target = `${SLOTS_DIRECTORY}/${slot.name}`;
     if ((await sandbox.run("mountpoint", ["--quiet", target])).code === 0) continue;
     await sandbox.must("mkdir", ["-p", target]);
-    await sandbox.must("mount", ["-o", "loop,noexec,nodev,nosuid,noatime", file, target]);
+    await sandbox.must("mount", ["-o", `loop,${SLOT_MOUNT_OPTIONS.join()}`, file, target]);
     // mkfs can set the root's owner but not its mode; lost+found is of no use without a journal's orphans.
     await sandbox.must("sh", [
       "-c",

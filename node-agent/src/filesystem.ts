@@ -4,14 +4,12 @@ import { chmod, chown, mkdir, open, readdir, rmdir, stat, statfs } from "node:fs
 import { dirname } from "node:path";
 
 import type { SlotSettings } from "@video-storage/contract/node-agent-config";
+import { SLOT_MOUNT_OPTIONS } from "@video-storage/contract/slot-filesystem";
 import { mounts } from "./mounts.js";
 import { probe } from "./probe.js";
 import type { CommandRunner } from "./runner.js";
 
 export type FilesystemType = "ext4" | "xfs";
-
-/** What a slot is mounted with: nothing on it can be executed, open a device or change a user. */
-export const MOUNT_OPTIONS = "noexec,nodev,nosuid,noatime";
 
 /** Makes an empty filesystem, labelled, with an id that no other has, and returns the id. */
 export async function make(
@@ -100,7 +98,7 @@ export async function mount(
   await mkdir(target, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error;
   });
-  await runner.run("mount", ["-t", type, "-o", MOUNT_OPTIONS, device, target]);
+  await runner.run("mount", ["-t", type, "-o", SLOT_MOUNT_OPTIONS.join(), device, target]);
 }
 
 /** Unmounts whatever is mounted at the place, and removes the place. */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { Agent } from "node:https";
 import { tmpdir } from "node:os";
@@ -21,6 +20,7 @@ import { findSandbox } from "../../local/environment/sandbox.js";
 import { cacheDirectory, stateDirectory } from "../../local/paths.js";
 import { kubeConfigOf, local } from "../support/local-environment.js";
 import type { Ended } from "../support/local-environment.js";
+import { sha256 } from "../support/sha256.js";
 
 const ENVIRONMENT = "test";
 const state = stateDirectory(ENVIRONMENT);
@@ -156,7 +156,6 @@ describe("npm start", () => {
     );
     const object = await client.send(new GetObjectCommand({ Bucket: bucket, Key: `${prefix}source.mp4` }));
     const bytes = await object.Body!.transformToByteArray();
-    const sha256 = (content: Uint8Array) => createHash("sha256").update(content).digest("hex");
     expect(sha256(bytes)).toBe(sha256(readFileSync(video)));
     expect(object.ServerSideEncryption).toBe("AES256");
   });

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs/promises";
@@ -31,6 +31,7 @@ import {
 import type { Job, OpenStorageOptions, Storage } from "@video-storage/worker";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
+import { sha256 } from "../support/sha256.js";
 import { bundleVideoJob, commandEnvironment, start } from "../support/video-job.js";
 import { isLeased, workerSurroundings } from "../support/worker-surroundings.js";
 import type { WorkerSurroundings } from "../support/worker-surroundings.js";
@@ -47,7 +48,6 @@ const settings = {
   credentials: "secret" as const,
   caFile: null,
 };
-const sha256 = (content: string | Buffer) => createHash("sha256").update(content).digest("hex");
 
 let s3: S3Client;
 let postgres: TestPostgres;

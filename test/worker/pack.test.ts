@@ -1,5 +1,4 @@
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
 import { tmpdir } from "node:os";
 import fc from "fast-check";
@@ -7,9 +6,9 @@ import { extract } from "tar-stream";
 import { describe, expect, it } from "vitest";
 import { newJobId, parseTenantId } from "@video-storage/contract/identity";
 import { INDEX_MEMBER, PackBuilder, isPackName, packKey } from "@video-storage/worker/pack";
+import { sha256 } from "../support/sha256.js";
 
 const identity = { tenantId: parseTenantId("acme"), jobId: newJobId() };
-const sha256 = (content: Buffer) => createHash("sha256").update(content).digest("hex");
 
 async function membersOf(archive: Buffer): Promise<Map<string, Buffer>> {
   const members = new Map<string, Buffer>();

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 import {
@@ -27,6 +27,7 @@ import { connectObjectStorage } from "@video-storage/worker/object-storage";
 import type { ObjectStorage } from "@video-storage/worker/object-storage";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
+import { sha256 } from "../support/sha256.js";
 import { workerSurroundings } from "../support/worker-surroundings.js";
 import type { WorkerSurroundings } from "../support/worker-surroundings.js";
 
@@ -37,8 +38,6 @@ const credentials = {
   secretAccessKey: process.env["TEST_S3_SECRET_ACCESS_KEY"] ?? "minioadmin",
 };
 const PART_BYTES = 5 * 1024 * 1024;
-
-const sha256 = (content: string | Buffer) => createHash("sha256").update(content).digest("hex");
 
 describe.skipIf(endpoint === undefined)("on a real S3 server", () => {
   const settings = {

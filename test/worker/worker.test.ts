@@ -1,5 +1,4 @@
 import { execFileSync, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import fs from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
@@ -37,6 +36,7 @@ import { tryLockExclusive } from "@video-storage/worker/directory-lock";
 import { jobRecord } from "../support/documents.js";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
+import { sha256 } from "../support/sha256.js";
 import { isLeased, workerSurroundings } from "../support/worker-surroundings.js";
 import type { WorkerSurroundings } from "../support/worker-surroundings.js";
 
@@ -62,7 +62,6 @@ afterEach(async () => {
   await surroundings.remove();
 });
 
-const sha256 = (content: string) => createHash("sha256").update(content).digest("hex");
 const inCatalogue = (job: Job) => findJob(catalogue.as("cleanup"), job.identity.jobId);
 const onDisk = async (job: Job): Promise<JobRecord> =>
   parseJobRecord(await fs.readFile(path.join(job.directory, "metadata.json"), "utf8"));

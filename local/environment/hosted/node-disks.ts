@@ -1,5 +1,7 @@
 import { dirname } from "node:path";
 
+import { SLOT_MOUNT_OPTIONS, slotInodes } from "@video-storage/contract/slot-filesystem";
+
 import { ClusterError } from "../../../infra/apply/cluster-client.js";
 import { Failure } from "../../failure.js";
 import type { Slot } from "../disks.js";
@@ -20,7 +22,7 @@ for number in $(seq 0 255); do
   [ -e /dev/loop$number ] || mknod -m 0660 /dev/loop$number b 7 $number
 done`;
 
-/** As local/environment/disks.ts does it on a node of our own. Arguments, five a slot: name bytes uid gid mode. */
+/** As local/environment/disks.ts does it on a node of our own. Arguments, six a slot: name bytes uid gid mode inodes. */
 const MAKE = `set -eu
 ${LOOP_DEVICES}
 mkdir -p ${HOSTED_SLOTS_DIRECTORY} ${NODE_DIRECTORY}
@@ -31,15 +33,15 @@ while [ $# -gt 0 ]; do
   file=${NODE_DIRECTORY}/disks/$1.ext4 target=${HOSTED_SLOTS_DIRECTORY}/$1
   if [ ! -e $file ]; then
     rm -f $file.partial; truncate -s $2 $file.partial
-    mkfs.ext4 -q -F -m 0 -E root_owner=$3:$4 $file.partial; mv $file.partial $file
+    mkfs.ext4 -q -F -m 0 -N $6 -E root_owner=$3:$4 $file.partial; mv $file.partial $file
   fi
   # Where the slot is not mounted, after a restart of the node, nobody but root writes in its place.
   [ -d $target ] || mkdir -m 700 $target
   if ! mountpoint -q $target; then
-    mount -o loop,noexec,nodev,nosuid,noatime $file $target
+    mount -o loop,${SLOT_MOUNT_OPTIONS.join()} $file $target
     chmod $5 $target; rmdir $target/lost+found 2>/dev/null || true
   fi
-  shift 5
+  shift 6
 done`;
 
 const REMOVE = `set -eu
@@ -70,6 +72,7 @@ export async function ensureNodeDisks(
     name,
     ...[bytes, uid, gid].map(String),
     mode.toString(8),
+    String(slotInodes(bytes)),
   ]);
   await runPrivileged(access, "make-disks", node, image, [MAKE, "make-disks", ...args]);
 }
