@@ -158,7 +158,7 @@ export class NodeMachine {
   /** Starts the agent's command and lets it run. */
   startAgent(command: readonly string[], config: unknown, kill?: Kill) {
     writeFileSync(this.path("config.json"), JSON.stringify(config));
-    writeFileSync(this.path("kill"), kill ? `${kill.when} ${this.started().length + kill.at}` : "never");
+    writeFileSync(this.path("kill"), kill ? `${kill.when} ${this.started().length + kill.at}\n` : "never\n");
     const options = [
       ...["--config", this.path("config.json"), "--json", "--node", "node-0"],
       ...["--state-directory", this.path("state"), "--work-directory", this.path("mnt/work")],
@@ -205,8 +205,8 @@ export class NodeMachine {
 node='${this.directory}' real='${real}'
 export LD_LIBRARY_PATH='${debian.libraries}'
 { printf '%s\\037' '${name}' "$@"; echo; } >> "$node/started"
-number=$(wc -l < "$node/started")
-kill=$(cat "$node/kill")
+read -r kill < "$node/kill"
+[ "$kill" = never ] || number=$(wc -l < "$node/started")
 [ "$kill" != "before $number" ] || { kill -9 $PPID; exit 1; }
 ${call}
 code=$?
