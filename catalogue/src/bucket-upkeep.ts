@@ -62,6 +62,27 @@ export interface StagedJob extends JobIdentity {
 
 const PAGE = 500;
 
+/** What a login may write of jobs that there are not has no state, and a page may consist of it: it is passed over later. */
+type Staged = StagedJob | (JobIdentity & { readonly state: null; readonly location: null });
+
+const isElsewhere = (job: Staged & Row): job is StagedJob & Row =>
+  job.state !== null && job.location !== "local";
+
+/** Those with objects in the bucket ($1) that `which` chooses, at most $2. */
+const staged = (which: string): string =>
+  `SELECT o.tenant_id AS "tenantId", o.job_id AS "jobId", j.state, j.location, o.objects::int, o.bytes::float8,
+     extract(epoch FROM clock_timestamp() - greatest(o.verified_at, j.state_changed_at, j.last_access_at))::float8
+       AS "idleSeconds", c.state <> 'active' AS "continuationEnded"
+   FROM (
+     SELECT tenant_id, job_id, count(*) AS objects, sum(bytes) AS bytes, max(verified_at) AS verified_at
+     FROM storage.objects
+     WHERE removed_at IS NULL AND pack_key IS NULL AND bucket = $1 AND (tenant_id, job_id) ${which} ($3, $4::uuid)
+     GROUP BY tenant_id, job_id ORDER BY tenant_id, job_id LIMIT $2
+   ) o
+   LEFT JOIN storage.jobs j USING (tenant_id, job_id)
+   LEFT JOIN storage.jobs c ON c.tenant_id = j.tenant_id AND c.job_id = j.continued_by
+   ORDER BY o.tenant_id, o.job_id`;
+
 /** All of them in pages, by tenant and id. */
 export async function* stagedJobsInPages(
   catalogue: Queryable,
@@ -69,26 +90,49 @@ export async function* stagedJobsInPages(
 ): AsyncGenerator<StagedJob[], void, undefined> {
   let after: [string, string] = ["", "00000000-0000-0000-0000-000000000000"];
   for (;;) {
-    const page = await catalogue.query<StagedJob & Row>(
-      `SELECT o.tenant_id AS "tenantId", o.job_id AS "jobId", j.state, j.location, o.objects::int, o.bytes::float8,
-         extract(epoch FROM clock_timestamp() - greatest(o.verified_at, j.state_changed_at, j.last_access_at))::float8
-           AS "idleSeconds", c.state <> 'active' AS "continuationEnded"
-       FROM (
-         SELECT tenant_id, job_id, count(*) AS objects, sum(bytes) AS bytes, max(verified_at) AS verified_at
-         FROM storage.objects
-         WHERE removed_at IS NULL AND pack_key IS NULL AND bucket = $1 AND (tenant_id, job_id) > ($2, $3::uuid)
-         GROUP BY tenant_id, job_id ORDER BY tenant_id, job_id LIMIT $4
-       ) o
-       JOIN storage.jobs j USING (tenant_id, job_id)
-       LEFT JOIN storage.jobs c ON c.tenant_id = j.tenant_id AND c.job_id = j.continued_by
-       ORDER BY o.tenant_id, o.job_id`,
-      [bucket, ...after, PAGE],
-    );
-    const elsewhere = page.filter((job) => job.location !== "local");
+    const page = await catalogue.query<Staged & Row>(staged(">"), [bucket, PAGE, ...after]);
+    const elsewhere = page.filter(isElsewhere);
     if (elsewhere.length > 0) yield elsewhere;
     const last = page.at(-1);
     if (!last) return;
     after = [last.tenantId, last.jobId];
+  }
+}
+
+/** One of them, as it is now; undefined when it is none any more. */
+export async function stagedJob(
+  catalogue: Queryable,
+  bucket: string,
+  { tenantId, jobId }: JobIdentity,
+): Promise<StagedJob | undefined> {
+  const found = await catalogue.query<Staged & Row>(staged("="), [bucket, 1, tenantId, jobId]);
+  return found.find(isElsewhere);
+}
+
+/** An object that is in a bucket for itself, and not in another's pack. */
+export interface StagedObject {
+  readonly objectKey: string;
+  readonly bytes: number;
+}
+
+/** A job's objects in a bucket in pages, by key: as many as a login may have are more than fit into memory. */
+export async function* stagedObjectsInPages(
+  catalogue: Queryable,
+  bucket: string,
+  { tenantId, jobId }: JobIdentity,
+): AsyncGenerator<StagedObject[], void, undefined> {
+  let after = "";
+  for (;;) {
+    const page = await catalogue.query<StagedObject & Row>(
+      `SELECT object_key AS "objectKey", bytes::float8 FROM storage.objects
+       WHERE tenant_id = $1 AND job_id = $2 AND bucket = $3 AND removed_at IS NULL AND pack_key IS NULL
+         AND object_key > $4 COLLATE "C" ORDER BY object_key COLLATE "C" LIMIT $5`,
+      [tenantId, jobId, bucket, after, PAGE],
+    );
+    const last = page.at(-1);
+    if (!last) return;
+    yield page;
+    after = last.objectKey;
   }
 }
 

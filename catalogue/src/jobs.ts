@@ -186,12 +186,13 @@ export async function recordPack(
 export async function objectsOf(
   catalogue: Queryable,
   { tenantId, jobId }: JobIdentity,
+  most?: number,
 ): Promise<StoredObject[]> {
   type PackColumns = { packKey: string | null; packOffset: number | null };
   const rows = await catalogue.query<Omit<StoredObject, "pack"> & PackColumns & Record<string, unknown>>(
     `SELECT bucket, object_key AS "objectKey", bytes, sha256, pack_key AS "packKey", pack_offset AS "packOffset"
-     FROM storage.objects WHERE tenant_id = $1 AND job_id = $2 AND removed_at IS NULL ORDER BY object_key`,
-    [tenantId, jobId],
+     FROM storage.objects WHERE tenant_id = $1 AND job_id = $2 AND removed_at IS NULL ORDER BY object_key LIMIT $3`,
+    [tenantId, jobId, most ?? null],
   );
   return rows.map(({ packKey, packOffset, ...object }) =>
     packKey === null ? object : { ...object, pack: { objectKey: packKey, offset: packOffset! } },

@@ -94,18 +94,23 @@ export interface Outcome extends Intent {
   readonly files: number;
 }
 
-/** Durable when it returns. False when the same intent was recorded before: then that one stands. */
+/**
+ * Durable when it returns. True when the intent stands: recorded now, or begun before on this volume and not ended. False
+ * when the audit says of this job that it was done, or that it was begun elsewhere: then nothing may be done on it.
+ */
 export async function recordIntent(catalogue: Queryable, intent: Intent): Promise<boolean> {
-  const rows = await catalogue.query(
-    `WITH ${recordedAudit("intent")} SELECT FROM recorded`,
+  const [row] = await catalogue.query<{ stands: boolean }>(
+    `WITH ${recordedAudit("intent")} SELECT EXISTS (SELECT FROM recorded) OR EXISTS (
+       SELECT FROM storage.open_intents WHERE volume = $1 AND job_id = $3 AND action = $5) AS stands`,
     auditValues("intent", intent, null, null),
   );
-  return rows.length > 0;
+  return row!.stands;
 }
 
 /**
  * Records that it is done, together with where the job now is: after "delete" nowhere, after "tier" in object
- * storage. Durable when it returns. False when the same outcome was recorded before.
+ * storage, where no deletion on a volume reaches it. Durable when it returns. False when the same outcome was recorded
+ * before.
  */
 export async function recordOutcome(catalogue: Queryable, outcome: Outcome): Promise<boolean> {
   // One statement is one transaction, and one way to the server and back for each job.
@@ -116,7 +121,8 @@ export async function recordOutcome(catalogue: Queryable, outcome: Outcome): Pro
          UPDATE storage.jobs SET
            location = CASE WHEN $5 = 'delete' THEN 'none' ELSE 'object' END,
            deleted_at = CASE WHEN $5 = 'delete' THEN coalesce(deleted_at, now()) ELSE deleted_at END
-         WHERE job_id = $3 AND volume = $1 AND ($5 = 'delete' OR ($5 = 'tier' AND location = 'local')))
+         WHERE job_id = $3 AND volume = $1
+           AND ($5 = 'delete' AND location <> 'object' OR $5 = 'tier' AND location = 'local'))
      SELECT EXISTS (SELECT FROM recorded) AS recorded`,
     auditValues("outcome", outcome, outcome.bytes, outcome.files),
   );
@@ -160,8 +166,8 @@ export async function progressOf(
 }
 
 /**
- * What was begun on the volume and has no outcome, the oldest first. A job that was deleted is moved no more, though
- * a sweep that was killed meant to.
+ * What was begun on the volume and has no outcome, the oldest first. A job that was deleted is moved no more, nor deleted
+ * when it was moved, though a sweep that was killed meant to.
  */
 export async function openIntents(
   catalogue: Queryable,
@@ -170,9 +176,7 @@ export async function openIntents(
   return catalogue.query<Intent & { sequence: number } & Row>(
     `SELECT i.sequence, i.volume, i.tenant_id AS "tenantId", i.job_id AS "jobId", i.action, i.reason, i.actor, i.details
      FROM storage.open_intents b JOIN storage.audit i USING (volume, sequence)
-     WHERE b.volume = $1 AND NOT (i.action = 'tier' AND EXISTS (
-       SELECT FROM storage.audit o WHERE o.job_id = i.job_id AND o.action = 'delete' AND o.phase = 'outcome'))
-     ORDER BY i.sequence`,
+     WHERE b.volume = $1 ORDER BY i.sequence`,
     [volume],
   );
 }

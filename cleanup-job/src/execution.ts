@@ -118,7 +118,11 @@ async function executeLocked(
     report({ event: "copied", ...fields, objects: objects.length, bytes: details["objectBytes"] });
   }
   const intent = intentOf(context, job, decision.action, decision.reason, details);
-  await recordIntent(catalogue, intent);
+  if (!(await recordIntent(catalogue, intent))) {
+    const reason = `the audit says that this was done to it or begun elsewhere, and it is here`;
+    report({ event: "kept", level: "error", ...fields, code: "deleted-but-present", reason });
+    return { done: "keep", code: "deleted-but-present", ...NOTHING };
+  }
 
   // The point of no return: once more, with what is true now.
   const again = await findJob(catalogue, jobId);

@@ -1,4 +1,3 @@
-import { objectsOf } from "@video-storage/catalogue/jobs";
 import {
   chainOfBucket,
   claimUpkeep,
@@ -7,12 +6,14 @@ import {
   knownKeys,
   knowsAnyJob,
   recordExpiry,
+  stagedJob,
   stagedJobsInPages,
+  stagedObjectsInPages,
 } from "@video-storage/catalogue/bucket-upkeep";
 import type { StagedJob } from "@video-storage/catalogue/bucket-upkeep";
 import { CatalogueBusyError, CatalogueUnavailableError } from "@video-storage/catalogue/connection";
 import type { Catalogue } from "@video-storage/catalogue/connection";
-import { findJob, recordIntent, recordOutcome } from "@video-storage/catalogue/sweeping";
+import { recordIntent, recordOutcome } from "@video-storage/catalogue/sweeping";
 import type { Intent } from "@video-storage/catalogue/sweeping";
 import { retentionOf } from "@video-storage/contract/cleanup-config";
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
@@ -194,30 +195,32 @@ async function expire(context: Work, counts: Counts, dryRun: boolean): Promise<v
 }
 
 async function expireJob(context: Work, job: StagedJob, code: string, reason: string): Promise<boolean> {
-  const { catalogue, bucket, report } = context;
-  const intent = intentOf(context, job, "expire", reason, {
+  const { catalogue, bucket, config, report } = context;
+  let intent = intentOf(context, job, "expire", reason, {
     code,
     objects: job.objects,
     objectBytes: job.bytes,
   });
-  await recordIntent(catalogue, intent);
-  // Once more, with what is true now: it may have been opened meanwhile.
-  const again = await findJob(catalogue, job.jobId);
-  if (!again || again.state !== job.state || again.secondsSinceAccess < job.idleSeconds) return false;
-  const objects = (await objectsOf(catalogue, job)).filter(
-    (object) => object.pack === undefined && object.bucket === bucket.name,
-  );
-  await removeAll(
-    context,
-    objects.map(({ objectKey }) => objectKey),
-  );
-  const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
-  await recordExpiry(
-    catalogue,
-    { ...intent, tenantId: job.tenantId, bytes, files: objects.length },
-    bucket.name,
-  );
-  report({ event: "expired", job: job.jobId, tenant: job.tenantId, reason, bytes, files: objects.length });
+  if (!(await recordIntent(catalogue, intent))) {
+    // Its objects expired before, here or in another bucket: what has come since is no job's, and is said each time.
+    intent = { ...intent, action: "orphan" };
+    await recordIntent(catalogue, intent);
+  }
+  // Once more, with what is true now: it may have been opened or gone on with meanwhile.
+  const again = await stagedJob(catalogue, bucket.name, job);
+  if (!again || !expiryOf(again, config).due) return false;
+  let bytes = 0;
+  let files = 0;
+  for await (const page of stagedObjectsInPages(catalogue, bucket.name, job)) {
+    await removeAll(
+      context,
+      page.map(({ objectKey }) => objectKey),
+    );
+    files += page.length;
+    bytes += page.reduce((sum, object) => sum + object.bytes, 0);
+  }
+  await recordExpiry(catalogue, { ...intent, tenantId: job.tenantId, bytes, files }, bucket.name);
+  report({ event: "expired", job: job.jobId, tenant: job.tenantId, reason, bytes, files });
   return true;
 }
 

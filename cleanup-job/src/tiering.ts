@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir } from "node:fs/promises";
+import { opendir } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { objectsOf, recordObject, recordPack } from "@video-storage/catalogue/jobs";
@@ -33,6 +33,9 @@ export interface TieringNotes {
   packed(pack: StoredObject, files: readonly StoredObject[]): Promise<void>;
 }
 
+/** What is held in memory of one job: its files are as many as its tenant makes. */
+const MOST_FILES = 100_000;
+
 /**
  * Copies every file of a job to object storage, verifies each, and records each. The record itself goes last and is
  * never packed, so that a prefix with a record is whole. Returns the objects, packs among them.
@@ -45,7 +48,9 @@ export async function tier(
   signal: AbortSignal,
   settings?: TieringSettings,
 ): Promise<StoredObject[]> {
-  const known = new Map((await objectsOf(catalogue, record)).map((object) => [object.objectKey, object]));
+  const objects = await objectsOf(catalogue, record, MOST_FILES + 1);
+  if (objects.length > MOST_FILES) throw tooMany("objects are recorded of it");
+  const known = new Map(objects.map((object) => [object.objectKey, object]));
   return copyJob(directory, record, store, signal, settings?.packBelowBytes ?? 0, {
     known: (key) => known.get(key),
     stored: (object) => recordObject(catalogue, record, object),
@@ -158,8 +163,17 @@ async function logsOf(logs: Directory): Promise<string[]> {
 
 /** Half-written files are not the job's; everything else has to be copied or nothing is. */
 async function namesIn({ fd }: Directory): Promise<string[]> {
-  const names = await readdir(`/proc/self/fd/${fd}`);
-  return names.filter((name) => !name.endsWith(TEMPORARY_SUFFIX)).sort();
+  const names: string[] = [];
+  for await (const { name } of await opendir(`/proc/self/fd/${fd}`)) {
+    if (name.endsWith(TEMPORARY_SUFFIX)) continue;
+    if (names.length === MOST_FILES) throw tooMany("files are in one directory of it");
+    names.push(name);
+  }
+  return names.sort();
+}
+
+function tooMany(what: string): NotTierableError {
+  return new NotTierableError(`more than ${MOST_FILES} ${what}, and so many are copied by nobody`);
 }
 
 interface Copying {

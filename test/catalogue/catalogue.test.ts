@@ -368,10 +368,12 @@ describe("deletions", () => {
     const record = await reported({ ...onVolume("deleting"), state: "failed" });
     const intent = intentFor(record, { details: { secondsInState: 61 } });
     expect(await recordIntent(cleanup(), intent)).toBe(true);
-    expect(await recordIntent(cleanup(), { ...intent, reason: "again" })).toBe(false);
+    expect(await recordIntent(cleanup(), { ...intent, reason: "again" })).toBe(true); // begun, and to be ended
+    expect(await recordIntent(cleanup(), { ...intent, volume: "elsewhere" })).toBe(false);
     expect(await openIntents(cleanup(), "deleting")).toEqual([{ ...intent, sequence: 1 }]);
     expect(await recordOutcome(cleanup(), { ...intent, bytes: 7, files: 2 })).toBe(true);
     expect(await recordOutcome(cleanup(), { ...intent, bytes: 0, files: 0 })).toBe(false);
+    expect(await recordIntent(cleanup(), intent)).toBe(false);
     expect(await openIntents(cleanup(), "deleting")).toEqual([]);
     expect(await jobsOnVolume(cleanup(), "deleting")).toEqual([]);
     expect(await findJob(cleanup(), record.jobId)).toMatchObject({ deleted: true, location: "none" });
@@ -396,6 +398,19 @@ describe("deletions", () => {
       { jobId: record.jobId, location: "object" },
     ]);
     expect(await recordIntent(cleanup(), intentFor(record))).toBe(true);
+  });
+
+  it("that were begun and given up are no deletion of what was moved to object storage then", async () => {
+    const record = await reported({ ...onVolume("given-up"), state: "completed" });
+    const deletion = intentFor(record);
+    const tier = intentFor(record, { action: "tier" });
+    await recordIntent(cleanup(), deletion);
+    await recordIntent(cleanup(), tier);
+    await recordOutcome(cleanup(), { ...tier, bytes: 7, files: 1 });
+    expect(await openIntents(cleanup(), "given-up")).toEqual([]);
+    // Nor by a sweep of an earlier release, which had read what is open before.
+    await recordOutcome(cleanup(), { ...deletion, bytes: 0, files: 0 });
+    expect(await findJob(cleanup(), record.jobId)).toMatchObject({ deleted: false, location: "object" });
   });
 
   it("can't be recorded by anyone but the sweep", async () => {

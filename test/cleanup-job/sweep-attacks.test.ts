@@ -7,6 +7,7 @@ import { newJobId, parseTenantId } from "@video-storage/contract/identity";
 import { serializeJobRecord } from "@video-storage/contract/job-record";
 import type { JobRecord } from "@video-storage/contract/job-record";
 import { lockShared } from "@video-storage/worker/directory-lock";
+import { THOROUGH } from "../support/rounds.js";
 import { RETENTION, startWorld } from "./world.js";
 import type { Volume, World } from "./world.js";
 
@@ -232,6 +233,26 @@ describe("a job that is here though its copy is in object storage", () => {
     expect(await row(jobId)).toMatchObject({ location: "local" });
     expect(volume.jobs()).toEqual([jobId]);
   });
+
+  // A hundred thousand files take some seconds to make.
+  it.runIf(THOROUGH)(
+    "isn't tiered when it has more files than memory is for, and the sweep goes on",
+    async () => {
+      const jobId = await volume.addJob({ state: "completed", age: 1000 });
+      const due = await volume.addJob({ state: "uploaded", age: 1000 });
+      for (let n = 0; n <= 100_000; n++) fs.writeFileSync(`${volume.root}/${jobId}/logs/${n}.log`, "");
+      const { code, events, errors } = await volume.run("sweep");
+      expect(code).toBe(1);
+      expect([...events, ...errors]).toContainEqual(
+        expect.objectContaining({
+          ...{ event: "failed", job: jobId },
+          reason: "more than 100000 files are in one directory of it, and so many are copied by nobody",
+        }),
+      );
+      expect(await row(jobId)).toMatchObject({ location: "local" });
+      expect(await row(due)).toMatchObject({ deleted: true });
+    },
+  );
 });
 
 describe("a job whose copy was recorded as meant, and that was uploaded before the next sweep", () => {
@@ -249,6 +270,38 @@ describe("a job whose copy was recorded as meant, and that was uploaded before t
       "delete outcome",
     ]);
     expect(await row(jobId)).toMatchObject({ location: "none", deleted: true });
+  });
+
+  it("is no deleted one when it was moved to object storage after a deletion that was begun and given up", async () => {
+    const jobId = await volume.addJob({ state: "completed", age: 1000 });
+    await volume.catalogue.admin(
+      `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, actor)
+       VALUES ($1, 'acme', $2, 'intent', 'delete', 'killed before it was moved', 'earlier')`,
+      [volume.name, jobId],
+    );
+    for (let sweep = 0; sweep < 2; sweep++) expect((await volume.run("sweep")).code).toBe(0);
+    expect((await volume.audit()).map(({ action, phase }) => `${action} ${phase}`)).toEqual([
+      "delete intent",
+      "tier intent",
+      "tier outcome",
+    ]);
+    expect(await row(jobId)).toMatchObject({ location: "object", deleted: false });
+  });
+
+  it("is left alone, and reported, when the audit says that it was deleted before", async () => {
+    const jobId = await volume.addJob({ state: "uploaded", age: 1000 });
+    await volume.catalogue.admin(
+      `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, actor)
+       SELECT 'node-9-slot-9', 'acme', $1, phase, 'delete', 'of another volume', 'earlier'
+       FROM unnest(ARRAY['intent', 'outcome']) WITH ORDINALITY AS p (phase, n) ORDER BY n`,
+      [jobId],
+    );
+    const { events, errors } = await volume.run("sweep");
+    expect([...events, ...errors]).toContainEqual(
+      expect.objectContaining({ event: "kept", job: jobId, code: "deleted-but-present" }),
+    );
+    expect(volume.jobs()).toEqual([jobId]);
+    expect(await volume.audit()).toHaveLength(2);
   });
 
   it("says when nothing of it was found any more: this sweep deleted nothing", async () => {

@@ -140,6 +140,41 @@ describe("the janitor of a bucket", () => {
     expect((await auditOfBucket()).map(({ phase }) => phase)).toEqual(["intent", "outcome"]);
   });
 
+  it("reaches every job past any number of rows that a login makes up", async () => {
+    const job = await stagedJob("uploaded", 601);
+    // More than a page of jobs that there are not, before the one that there is.
+    await volume.catalogue.as("worker_acme").query(
+      `INSERT INTO storage.objects (tenant_id, job_id, bucket, object_key, bytes, sha256)
+       SELECT 'acme', id, $1, 'tenants/acme/jobs/' || id || '/x', 1, repeat('0', 64)
+       FROM (SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid AS id
+             FROM generate_series(1, 600) n) made_up`,
+      [bucket],
+    );
+    expect(tidied(await volume.run("janitor"))).toMatchObject({ result: "ok", expiredJobs: 1 });
+    expect(await rowOf(job)).toEqual({ location: "none", deleted: true, objects: 0 });
+  });
+
+  it("removes what comes to a job after it has expired, and the audit says so again", async () => {
+    const job = await stagedJob("uploaded", 601);
+    await volume.run("janitor");
+    const late = await put(`${jobPrefix(tenantId, job)}late`);
+    await volume.catalogue.as("worker_acme").query(
+      `INSERT INTO storage.objects (tenant_id, job_id, bucket, object_key, bytes, sha256)
+       VALUES ('acme', $1, $2, $3, 4, repeat('0', 64))`,
+      [job, bucket, late],
+    );
+    await volume.catalogue.admin(
+      `UPDATE storage.objects SET verified_at = now() - interval '601 s' WHERE object_key = $1`,
+      [late],
+    );
+    expect(tidied(await volume.run("janitor"))).toMatchObject({ result: "ok", expiredJobs: 1 });
+    expect(await keys()).toEqual([]);
+    expect((await auditOfBucket()).slice(2)).toEqual([
+      { job, action: "orphan", phase: "intent", files: null, code: "staged-expired" },
+      { job, action: "orphan", phase: "outcome", files: 1, code: "staged-expired" },
+    ]);
+  });
+
   it("removes what no row is about once its grace is over, and leaves everything else", async () => {
     const tiered = await stagedJob("uploaded", 0);
     const active = await volume.addJob({ state: "active" });
