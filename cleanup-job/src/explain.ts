@@ -6,6 +6,7 @@ import type { CataloguedJob } from "@video-storage/catalogue/sweeping";
 import { formatDuration } from "@video-storage/contract/durations";
 import type { JobId } from "@video-storage/contract/identity";
 import type { Decision, RecordFacts } from "@video-storage/contract/plan";
+import { escapedLines } from "@video-storage/contract/shown-text";
 import type { SweepContext } from "./context.js";
 import { decideAsking, inspectRecord, misplaced } from "./inspection.js";
 import { leaseHeld } from "./sweep.js";
@@ -35,6 +36,9 @@ export async function explain(context: SweepContext, jobId: JobId): Promise<Expl
   };
 }
 
+/** Below the values, so that no line can be taken for one of ours. */
+const CONTINUED = " ".repeat(13);
+
 /** The explanation for people. */
 export function formatExplanation(explanation: Explanation): string {
   const { job, volume, decision, record, catalogue, history } = explanation;
@@ -52,7 +56,7 @@ export function formatExplanation(explanation: Explanation): string {
         ` (${entry.actor})`,
     ),
   ];
-  return `${lines.join("\n")}\n`;
+  return lines.map((line) => `${escapedLines(line, CONTINUED)}\n`).join("");
 }
 
 function rowOf(job: CataloguedJob): string {

@@ -13,6 +13,7 @@ import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
 import { InvalidIdentityError, parseJobId } from "@video-storage/contract/identity";
 import { JOBS_ROOT } from "@video-storage/contract/layout";
 import { rulesOf } from "@video-storage/contract/plan";
+import { escaped } from "@video-storage/contract/shown-text";
 import {
   CATALOGUE_CREDENTIALS_DIRECTORY,
   OBJECT_STORAGE_CREDENTIALS_DIRECTORY,
@@ -201,7 +202,9 @@ ofVolume(program.command("explain"))
     await withContext(options, async (context) => {
       const explanation = await explain(context, jobId);
       const people = process.stdout.isTTY && !options.json;
-      process.stdout.write(people ? formatExplanation(explanation) : `${JSON.stringify(explanation)}\n`);
+      process.stdout.write(
+        people ? formatExplanation(explanation) : `${escaped(JSON.stringify(explanation))}\n`,
+      );
     });
   });
 

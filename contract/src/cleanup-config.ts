@@ -33,7 +33,6 @@ function byTenant<T extends z.ZodType>(value: T) {
 
 /** What a tenant may be given instead of the stack's own. What lies in the trash belongs to nobody for certain. */
 const overridable = retentionSchema.omit({ trashSeconds: true }).partial();
-export type RetentionOverride = z.infer<typeof overridable>;
 
 const range = z
   .strictObject({ minimumSeconds: secondsSchema, maximumSeconds: secondsSchema })

@@ -3,6 +3,7 @@ import { isJobFileName } from "./file-names.js";
 import type { JobId, TenantId } from "./identity.js";
 import type { JsonValue } from "./json-value.js";
 import { byteCountSchema, jobIdSchema, problemsOf, tenantIdSchema, versionProblem } from "./schemas.js";
+import { firstProblems } from "./shown-text.js";
 import { JOB_STATES } from "./states.js";
 import type { JobState } from "./states.js";
 
@@ -142,7 +143,9 @@ export function parseJobRecord(text: string): JobRecord {
     if (problem) throw new InvalidRecordError(`the job record can't be read: ${problem}`);
     const result = jobRecordSchema.safeParse(value);
     if (!result.success) {
-      throw new InvalidRecordError(`the job record is not valid:\n${problemsOf(result.error)}`);
+      throw new InvalidRecordError(
+        firstProblems(`the job record is not valid:\n${problemsOf(result.error)}`),
+      );
     }
     return result.data;
   } catch (error) {

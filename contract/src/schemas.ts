@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { JOB_PATTERN, TENANT_PATTERN } from "./identity.js";
 import type { JobId, TenantId } from "./identity.js";
+import { escaped, shownKey } from "./shown-text.js";
 
 /** What more than one of the contract's documents says in the same way. */
 
@@ -82,7 +83,13 @@ export type ScanSettings = z.infer<typeof scanSettingsSchema>;
 
 /** Every problem as `path: what is wrong`, one per line, without the values: they may be secrets. */
 export function problemsOf(error: z.ZodError): string {
-  return error.issues.map((i) => `  ${i.path.map(String).join(".") || "(whole)"}: ${i.message}`).join("\n");
+  return error.issues
+    .map(({ path, message }) => {
+      const keys = path.map((key) => shownKey(String(key)));
+      // What zod says of unknown keys quotes them.
+      return `  ${keys.join(".") || "(whole)"}: ${escaped(message)}`;
+    })
+    .join("\n");
 }
 
 /** Why `value` can't be read by a program that knows only `version`; undefined when it can. */
@@ -91,5 +98,11 @@ export function versionProblem(value: unknown, field: string, version: number): 
   const found = (value as Record<string, unknown>)[field];
   if (found === version) return undefined;
   if (found === undefined) return `it has no ${field}; this program reads ${field} ${version}`;
-  return `it has ${field} ${JSON.stringify(found)}, and this program reads only ${version}: use releases that match`;
+  const shown = typeof found === "number" ? found : `of type ${typeOf(found)}`;
+  return `it has ${field} ${shown}, and this program reads only ${version}: use releases that match`;
+}
+
+function typeOf(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "array" : typeof value;
 }

@@ -45,10 +45,6 @@ export class IllegalTransitionError extends Error {
   }
 }
 
-export function isJobState(value: unknown): value is JobState {
-  return JOB_STATES.includes(value as JobState);
-}
-
 export function canBecome(from: JobState, to: JobState): boolean {
   return TRANSITIONS[from].includes(to);
 }
