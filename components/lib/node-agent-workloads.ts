@@ -114,7 +114,10 @@ export function buildAgentNamespace({ environment, namespace }: NodeAgentArgs) {
   };
 }
 
-/** The settings of a group. The agent reads them in each round, so a node that is added restarts nothing. */
+/**
+ * The settings of a group. The agent reads them in each round, so a node that grows restarts nothing, and one that
+ * joins a pool changes nothing. One that is declared does restart the agents, by turns: the pods' affinity names it.
+ */
 export function buildAgentSettings(args: NodeAgentArgs, group: NodeGroup, key: KeySecret | null) {
   const settings = agentSettings(args.environment, group, key);
   return {

@@ -99,7 +99,7 @@ export function workerScratchFragment({
     const own = contract.slots.filter((entry) => entry.tenant === null || entry.tenant === tenant.id);
     throw new Error(
       `slot ${slot.name} is kept for tenant ${slot.tenant}, not ${tenant.id}, who may use ` +
-        `${own.map(({ name }) => name).join(", ") || "none"}; change nodes[].tenants to give it one`,
+        `${own.map(({ name }) => name).join(", ") || "none"}; change isolation.slotTenants to give it one`,
     );
   }
   const objectStorage = tenant.objectStorageSecret;

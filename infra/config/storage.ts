@@ -12,9 +12,6 @@ import {
   poolName,
 } from "./patterns.js";
 
-/** How the slots come to be. `static` has `nodes`, the other modes have `pools`. */
-export const STORAGE_MODES = ["static", "topolvm", "openebs-lvm", "cloud-instance-store"] as const;
-
 const GIBIBYTE = 2n ** 30n;
 const filesystem = withDefault(oneOf("ext4", "xfs"), "ext4");
 
@@ -52,6 +49,7 @@ const preparation = {
 /** What an instance store's disks are called on EC2. */
 const INSTANCE_STORE = ["/dev/disk/by-id/nvme-Amazon_EC2_NVMe_Instance_Storage_*"];
 
+/** How the slots come to be. `static` has `nodes`, the other modes have `pools`. */
 export const storage = variants("mode", {
   static: record({
     mode: oneOf("static"),

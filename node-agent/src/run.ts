@@ -42,7 +42,7 @@ export async function run(
       const node = hostnameOf(await cluster.node(nodeName));
       if (!watching) cluster.watchVolumes(ofNode(node), () => wake(), stop);
       watching = true;
-      // Read in each round, so that a node that is added or grows restarts no agent.
+      // Read in each round, so that a node that grows restarts no agent.
       config = await readConfig().catch((error: unknown) => {
         if (!config) throw error;
         machine.report({ event: "settings-refused", level: "error", reason: (error as Error).message });

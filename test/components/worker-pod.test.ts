@@ -191,7 +191,8 @@ describe("what the contract says of pods", () => {
     ];
     const kept = stackContract({ slots });
     expect(() => withWorkerScratch(theirs, { ...use, contract: kept })).toThrow(
-      "slot node-0-slot-0 is kept for tenant globex, not acme, who may use node-0-slot-1",
+      "slot node-0-slot-0 is kept for tenant globex, not acme, who may use node-0-slot-1; " +
+        "change isolation.slotTenants to give it one",
     );
     const own = withWorkerScratch(theirs, { contract: kept, slot, tenant: "globex" });
     expect(own.metadata.labels["video-storage/tenant"]).toBe("globex");

@@ -77,6 +77,7 @@ describe("the whole stack on two nodes, at work and under faults", () => {
       ...["cleaner", "kubelet", "node", "object-storage", "postgres", "worker"],
     ]);
     const { said, found } = report;
+    console.log(JSON.stringify(said));
     for (const event of ["created", "completed", "failed", "uploaded"])
       expect([event, said[event]! > 2]).toEqual([event, true]);
     // One on each node, of which the failing node's may not have a successor yet.
