@@ -78,6 +78,8 @@ export interface JobStatus {
   readonly state: JobState;
   readonly location: "local" | "object" | "none";
   readonly volume: string;
+  /** Of the newest record that the catalogue was told, or of a change that it made itself since. */
+  readonly revision: number;
   /** The job that goes on with this one, where it was handed over. */
   readonly continuedBy: JobId | null;
 }
@@ -88,7 +90,7 @@ export async function jobStatus(
   { tenantId, jobId }: JobIdentity,
 ): Promise<JobStatus | undefined> {
   const [row] = await catalogue.query<JobStatus & Record<string, unknown>>(
-    `SELECT state, location, volume, continued_by AS "continuedBy" FROM storage.jobs
+    `SELECT state, location, volume, revision, continued_by AS "continuedBy" FROM storage.jobs
      WHERE tenant_id = $1 AND job_id = $2`,
     [tenantId, jobId],
   );

@@ -58,6 +58,7 @@ beforeEach(async () => {
   storage = await openStorage(await surroundings.options());
 });
 afterEach(async () => {
+  vi.restoreAllMocks();
   await storage.close();
   await surroundings.remove();
 });
@@ -66,6 +67,23 @@ const inCatalogue = (job: Job) => findJob(catalogue.as("cleanup"), job.identity.
 const onDisk = async (job: Job): Promise<JobRecord> =>
   parseJobRecord(await fs.readFile(path.join(job.directory, "metadata.json"), "utf8"));
 const modeOf = async (file: string) => ((await fs.stat(file)).mode & 0o7777).toString(8);
+
+async function hasPlace(job: Job): Promise<boolean> {
+  const place = await fs.open(path.join(surroundings.root, ".admission", job.identity.jobId), "r");
+  try {
+    return !tryLockExclusive(place.fd);
+  } finally {
+    await place.close();
+  }
+}
+
+/** As on a full volume, for the next file that is to have its name, which must be a record. */
+function recordFindsNoRoom(): void {
+  vi.spyOn(fs, "rename").mockImplementationOnce(async (_, to) => {
+    expect(path.basename(to as string)).toBe("metadata.json");
+    throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+  });
+}
 
 async function reportedElsewhere(): Promise<JobRecord> {
   const record = jobRecord({ owner: { ...jobRecord().owner, volume: "elsewhere" } });
@@ -384,6 +402,83 @@ describe("the end of a job", () => {
     expect(await onDisk(job)).toMatchObject({ state: "active" });
     await expect(job.writeFile("x", "x")).rejects.toThrow(/it was closed/);
   });
+
+  it.each<[string, (job: Job) => Promise<void>]>([
+    ["completed", (job) => job.complete()],
+    ["failed", (job) => job.fail("no audio")],
+  ])("may be tried again when its record, %s, couldn't be written", async (state, end) => {
+    const job = await storage.createJob();
+    await job.writeFile("source.mp4", "a video");
+    recordFindsNoRoom();
+    await expect(end(job)).rejects.toThrow(VolumeFullError);
+    expect(await onDisk(job)).toMatchObject({ state: "active", revision: 1 });
+    expect([await isLeased(job.directory), await hasPlace(job)]).toEqual([true, true]);
+    await end(job);
+    expect(await onDisk(job)).toMatchObject({ state, revision: 2, files: { "source.mp4": { bytes: 7 } } });
+    expect(await isLeased(job.directory)).toBe(false);
+  });
+});
+
+describe("closing a job whose record can't be written", () => {
+  it("says so, and gives the job up all the same: it can be opened again", async () => {
+    const job = await storage.createJob();
+    await job.writeFile("source.mp4", "a video");
+    await job.appendLog("run.log", "started");
+    recordFindsNoRoom();
+    await expect(job.close()).rejects.toThrow(VolumeFullError);
+    expect([await isLeased(job.directory), await hasPlace(job)]).toEqual([false, false]);
+    expect(storage.activity()).toEqual({ activeJobs: 0, unreportedJobs: 0 });
+    const again = await storage.openJob(job.identity.jobId);
+    expect(again.reported).toBe(true);
+    await again.complete();
+    expect(await onDisk(job)).toMatchObject({ state: "completed", files: { "source.mp4": { bytes: 7 } } });
+  });
+
+  it("frees its place when its directory is gone", async () => {
+    const job = await storage.createJob();
+    await job.appendLog("run.log", "started");
+    await fs.rm(job.directory, { recursive: true });
+    expect(await hasPlace(job)).toBe(true);
+    await expect(job.close()).rejects.toThrow(/ENOENT.*metadata\.json/);
+    expect(await hasPlace(job)).toBe(false);
+  });
+});
+
+describe("a job whose record can't be read", () => {
+  it("does the other jobs of the process no harm, at heartbeats and when it is drained, and is told of", async () => {
+    const told: unknown[] = [];
+    const observed: unknown[] = [];
+    const quick = await openStorage({
+      ...(await surroundings.options()),
+      contract: { ...surroundings.contract, heartbeatSeconds: 1, objectStorage: null },
+      onCatalogueError: (error) => {
+        told.push(error);
+        throw new Error("the client's own");
+      },
+    });
+    quick.observe({ failed: (error) => void observed.push(error) });
+    const spoiled = await quick.createJob();
+    const other = await quick.createJob();
+    await fs.rm(spoiled.directory, { recursive: true });
+    await expect.poll(() => told.length, { timeout: 10_000 }).toBeGreaterThan(1);
+    expect(told[0]).toMatchObject({
+      code: "ENOENT",
+      path: expect.stringMatching(/metadata\.json$/) as string,
+    });
+    expect(observed).toEqual(told);
+    await catalogue.admin(`UPDATE storage.jobs SET heartbeat_at = now() - interval '1 h' WHERE job_id = $1`, [
+      other.identity.jobId,
+    ]);
+    await expect
+      .poll(async () => (await inCatalogue(other))!.secondsSinceHeartbeat, { timeout: 10_000 })
+      .toBeLessThan(60);
+    expect(quick.activity()).toEqual({ activeJobs: 2, unreportedJobs: 0 });
+    expect(await quick.drain()).toEqual([
+      { jobId: spoiled.identity.jobId, state: "active", error: told[0] },
+      { jobId: other.identity.jobId, state: "failed", error: expect.any(ObjectStorageError) as Error },
+    ]);
+    await expect(quick.close()).rejects.toThrow(/ENOENT.*metadata\.json/);
+  });
 });
 
 describe("a worker that is killed", () => {
@@ -470,6 +565,32 @@ describe("a catalogue that is away", () => {
       await there.remove();
       await own.stop();
     }
+  });
+
+  it("isn't taken to know what it wasn't told when the job is opened again, and is told then", async () => {
+    const options = {
+      ...(await surroundings.options()),
+      contract: { ...surroundings.contract, heartbeatSeconds: 1 },
+    };
+    const before = await openStorage(options);
+    const job = await before.createJob();
+    await postgres.interrupt();
+    try {
+      await job.complete();
+      await before.close();
+    } finally {
+      await postgres.resume();
+    }
+    expect(await inCatalogue(job)).toMatchObject({ state: "active", revision: 1 });
+    const after = await openStorage(options);
+    const again = await after.openJob(job.identity.jobId);
+    expect(again.state).toBe("completed");
+    expect(again.reported).toBe(false);
+    expect(after.activity()).toEqual({ activeJobs: 0, unreportedJobs: 1 });
+    await expect.poll(() => again.reported, { timeout: 10_000 }).toBe(true);
+    expect(await inCatalogue(job)).toMatchObject({ state: "completed", revision: 2 });
+    expect((await after.openJob(job.identity.jobId)).reported).toBe(true);
+    await after.close();
   });
 
   it("is told of life by the timer, without anyone's call", async () => {

@@ -96,16 +96,22 @@ export class Job {
   readonly #logs = new Map<string, Promise<FileHandle>>();
   readonly #surroundings: JobSurroundings;
 
-  /** For {@link Storage}, which makes and opens jobs. */
-  constructor(record: JobRecord, lease: Lease | undefined, surroundings: JobSurroundings) {
+  /** For {@link Storage}, which makes and opens jobs. `knownRevision` is the catalogue's, 0 where it has none. */
+  constructor(
+    record: JobRecord,
+    lease: Lease | undefined,
+    surroundings: JobSurroundings,
+    knownRevision: number,
+  ) {
     this.identity = { tenantId: record.tenantId, jobId: record.jobId };
     this.directory = surroundings.directory;
     this.#record = record;
     this.#lease = lease;
     this.#surroundings = surroundings;
     setMaxListeners(0, this.#draining.signal);
-    if (lease === undefined) return;
-    this.#timer = setInterval(() => void this.#beat(), surroundings.heartbeatSeconds * 1000);
+    if (knownRevision >= record.revision) this.#reportedRevision = record.revision;
+    if (lease === undefined && this.reported) return;
+    this.#timer = setInterval(() => this.#beatAlone(), surroundings.heartbeatSeconds * 1000);
     // A job must not keep a process alive whose work is done.
     this.#timer.unref();
   }
@@ -341,15 +347,15 @@ export class Job {
   async close(): Promise<void> {
     this.#stopTimer();
     await this.#inTurn(async () => {
-      const lease = this.#lease;
-      if (lease && this.state === "active" && this.#hasUnrecorded()) {
-        await exclusively(lease.directory, async () => {
-          this.#look();
-          if (this.#lease) await this.#write({ ...this.#record, files: this.#allFiles() });
-        });
-      }
-      if (!this.reported) await this.#report();
-      await this.#closeLogs().finally(() => this.#releaseLease());
+      const steps = [
+        () => this.#recordWritten(),
+        async () => (this.reported ? undefined : this.#report()),
+        () => this.#closeLogs(),
+      ];
+      const failures: unknown[] = [];
+      for (const step of steps) await step().catch((error: unknown) => void failures.push(error));
+      this.#releaseLease();
+      if (failures.length > 0) throw failures[0];
     }).finally(() => this.#surroundings.onClose(this));
   }
 
@@ -370,11 +376,6 @@ export class Job {
     this.#stopTimer();
     this.#endLease();
     this.#surroundings.onClose(this);
-  }
-
-  /** For {@link Storage.openJob}: the catalogue knows this revision already. */
-  alreadyReported(): void {
-    this.#reportedRevision = this.#record.revision;
   }
 
   /** For {@link Storage.resumeJob}: a log of the job that this one goes on with, as it was. */
@@ -501,6 +502,14 @@ export class Job {
     }
   }
 
+  /** Nobody waits for the timer's: what it throws would end the process, and all its other jobs with it. */
+  #beatAlone(): void {
+    const { onCatalogueError } = this.#surroundings;
+    this.#beat()
+      .catch(onCatalogueError)
+      .catch(() => undefined);
+  }
+
   async #beat(): Promise<void> {
     await this.heartbeat();
     if (this.state !== "active" || this.#stagingDecision(0n, 0n) !== "long-running") return;
@@ -621,6 +630,15 @@ export class Job {
 
   #allFiles(): Record<string, FileRecord> {
     return sortedByName({ ...this.#record.files, ...Object.fromEntries(this.#files) });
+  }
+
+  async #recordWritten(): Promise<void> {
+    const lease = this.#lease;
+    if (!lease || this.state !== "active" || !this.#hasUnrecorded()) return;
+    await exclusively(lease.directory, async () => {
+      this.#look();
+      if (this.#lease) await this.#write({ ...this.#record, files: this.#allFiles() });
+    });
   }
 
   #hasUnrecorded(): boolean {

@@ -12,6 +12,7 @@ import { LOGS_DIRECTORY, METADATA_FILE, jobDirectory } from "@video-storage/cont
 import { recordKey, recordProof } from "@video-storage/contract/record-proof";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 import { reconcile } from "@video-storage/contract/states";
+import type { JobState } from "@video-storage/contract/states";
 import { endPlace, sharePlace, takePlace } from "./admission.js";
 import {
   AdmissionRefusedError,
@@ -167,8 +168,8 @@ function storageOf(
   const identityOf = (jobId: string): JobIdentity => ({ tenantId, jobId: parseJobId(jobId) });
   const upload = { root, catalogue, objectStorage, scan: contract.scan, onCatalogueError };
 
-  const jobOf = (record: JobRecord, lease: Lease | undefined): Job => {
-    const job = new Job(record, lease, {
+  const jobOf = (record: JobRecord, lease: Lease | undefined, knownRevision = 0): Job => {
+    const surroundings = {
       root,
       directory: jobDirectory(root, record.jobId),
       catalogue,
@@ -180,8 +181,9 @@ function storageOf(
       onCatalogueError,
       onStagingError: settings.onStagingError,
       observers,
-      onClose: (closed) => jobs.delete(closed),
-    });
+      onClose: (closed: Job) => jobs.delete(closed),
+    };
+    const job = new Job(record, lease, surroundings, knownRevision);
     jobs.add(job);
     return job;
   };
@@ -278,9 +280,7 @@ function storageOf(
           state === "active"
             ? { directory, place: await sharePlace(root, identity.jobId, record.expectedBytes ?? 0) }
             : undefined;
-        const job = jobOf(record, lease);
-        if (status) job.alreadyReported();
-        return job;
+        return jobOf(record, lease, status?.revision);
       } catch (error) {
         fsSync.closeSync(directory);
         throw error;
@@ -364,11 +364,11 @@ function storageOf(
     },
     async drain() {
       drained = true;
-      return Promise.all([...jobs].filter((job) => job.state === "active").map(drainJob));
+      return Promise.all([...jobs].filter((job) => stateOf(job) === "active").map(drainJob));
     },
     observe: (observer) => observers.add(observer),
     activity: () => ({
-      activeJobs: [...jobs].filter((job) => job.state === "active").length,
+      activeJobs: [...jobs].filter((job) => stateOf(job) === "active").length,
       unreportedJobs: [...jobs].filter((job) => !job.reported).length,
     }),
     async close() {
@@ -422,13 +422,22 @@ async function drainJob(job: Job): Promise<Drained> {
     await job.handOver();
     return { jobId, state: "handed-over" };
   } catch (error) {
-    if (job.state === "active") {
+    if (stateOf(job) === "active") {
       await job
         .fail(`its worker was drained, and it couldn't be handed over: ${(error as Error).message}`)
         .catch(() => undefined);
     }
-    const { state } = job;
+    const state = stateOf(job);
     return { jobId, state: state === "failed" || state === "quarantined" ? state : "active", error };
+  }
+}
+
+/** A job whose record can't be read now keeps its lease, and must not keep the others from being drained. */
+function stateOf(job: Job): JobState {
+  try {
+    return job.state;
+  } catch {
+    return "active";
   }
 }
 
