@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { delimiter, join, resolve } from "node:path";
 
 import { run } from "./command.js";
 import { Failure } from "./failure.js";
+import { writeWholeFile } from "./whole-file.js";
 
 /** On which cluster an environment runs: somebody's own, one that kind makes for it, or one built here. */
 export type ClusterKind = "context" | "kind" | "built";
@@ -128,7 +129,7 @@ export async function recordChoice(stateDirectory: string, choice: RecordedChoic
   const { kind, context, kubeconfig, imageLoader } = choice;
   await mkdir(stateDirectory, { recursive: true });
   const content = JSON.stringify({ kind, context, kubeconfig, imageLoader }, undefined, 2);
-  await writeFile(choiceFile(stateDirectory), `${content}\n`, { mode: 0o600 });
+  await writeWholeFile(choiceFile(stateDirectory), `${content}\n`);
 }
 
 function choiceFile(stateDirectory: string): string {

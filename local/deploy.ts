@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { apply } from "../infra/apply.js";
@@ -12,6 +12,7 @@ import { step } from "./progress.js";
 import type { Report } from "./progress.js";
 import { STACK, SYSTEM_NAMESPACE, localConfiguration } from "./stack.js";
 import type { LocalConfiguration } from "./stack.js";
+import { writeWholeFile } from "./whole-file.js";
 
 /** How the stack is deployed: by the engine, without one, or by the engine where there is one. */
 export type EngineChoice = "pulumi" | "render" | "auto";
@@ -41,7 +42,7 @@ export async function deploy(
   return {
     outputs,
     engine:
-      "render and apply, which is for trying out: no pulumi CLI was found on PATH, and `pulumi up` is how it is used",
+      "render and apply, which is for trying out: `pulumi up` is how it is used, and wants the pulumi CLI on PATH",
   };
 }
 
@@ -58,7 +59,7 @@ async function chooseEngine(environment: Environment, choice: EngineChoice): Pro
       "Run npm run destroy first.",
     );
   }
-  await writeFile(file, `${wanted}\n`);
+  await writeWholeFile(file, `${wanted}\n`);
   return wanted as "pulumi" | "render";
 }
 

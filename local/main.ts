@@ -34,7 +34,11 @@ command("start", { isDefault: true })
   .option("--video <file>", "an MP4 of your own as every job's source.mp4")
   .option("--again", "run new jobs even if an earlier run's are there")
   .option("--no-jobs", "bring everything up and run no jobs")
-  .option("--engine <which>", "pulumi (needs its CLI), render (for trying out), or auto", "auto")
+  .addOption(
+    new Option("--engine <which>", "pulumi needs its CLI, render is for trying out")
+      .choices(["auto", "pulumi", "render"])
+      .default("auto"),
+  )
   .option("--context <name>", "use the cluster of this kubeconfig context instead of building one")
   .option("--image-loader <command>", "brings the OCI archive {} to the nodes of that cluster")
   .option("--build", "build a cluster even where kind could make one")

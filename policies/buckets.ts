@@ -62,11 +62,16 @@ export function statementsOf(document: unknown): Statement[] | undefined {
   const listed = at(parsed, "Statement");
   return objects(Array.isArray(listed) ? listed : [listed]).map((statement) => {
     const principal = statement["Principal"];
+    // What is allowed but for what it names is nearly everything; what is denied so is not.
+    const allowsAllBut = (key: string): boolean =>
+      statement["Effect"] === "Allow" && statement[key] !== undefined;
+    const except = (key: string): readonly string[] => (allowsAllBut(key) ? ["*"] : []);
     return {
       effect: String(statement["Effect"]),
-      actions: texts(statement["Action"]),
-      resources: texts(statement["Resource"]),
-      everybody: principal === "*" || texts(at(principal, "AWS")).includes("*"),
+      actions: [...texts(statement["Action"]), ...except("NotAction")],
+      resources: [...texts(statement["Resource"]), ...except("NotResource")],
+      everybody:
+        principal === "*" || texts(at(principal, "AWS")).includes("*") || allowsAllBut("NotPrincipal"),
       conditions: (statement["Condition"] ?? {}) as Record<string, unknown>,
     };
   });

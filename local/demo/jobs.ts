@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -11,6 +11,7 @@ import { buildWorkerPod } from "../../components/lib/worker-pod.js";
 import type { Environment } from "../environment/environment.js";
 import { Failure } from "../failure.js";
 import type { Report } from "../progress.js";
+import { writeWholeFile } from "../whole-file.js";
 import { Pods } from "./pods.js";
 
 /** What a worker does with its job, and what the sweep is expected to do then. */
@@ -120,7 +121,7 @@ export async function runJobs(
     videoBytes: video.bytes,
     jobs,
   };
-  await writeFile(runFile(environment), `${JSON.stringify(run, null, 2)}\n`);
+  await writeWholeFile(runFile(environment), `${JSON.stringify(run, null, 2)}\n`);
   return run;
 }
 

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { connect } from "@video-storage/catalogue/connection";
 import type { Catalogue } from "@video-storage/catalogue/connection";
+import { writeWholeFile } from "../whole-file.js";
 
 /** Login of the database's administrator. */
 export const ADMINISTRATOR = "postgres";
@@ -19,7 +20,7 @@ export async function adminPassword(stateDirectory: string): Promise<string> {
   const file = join(stateDirectory, "postgres-password");
   return readFile(file, "utf8").catch(async () => {
     const made = randomBytes(24).toString("base64url");
-    await writeFile(file, made, { mode: 0o600 });
+    await writeWholeFile(file, made);
     return made;
   });
 }

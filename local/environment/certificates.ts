@@ -1,9 +1,10 @@
 import { webcrypto } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import * as x509 from "@peculiar/x509";
+import { writeWholeFile } from "../whole-file.js";
 
 x509.cryptoProvider.set(webcrypto as never);
 
@@ -53,8 +54,8 @@ export class CertificateAuthority {
       ],
     });
     const pair: KeyPair = { certificate: authority.toString("pem"), key: await exportKey(keys.privateKey) };
-    await writeFile(join(directory, "ca.crt"), pair.certificate);
-    await writeFile(file, JSON.stringify(pair), { mode: 0o600 });
+    await writeWholeFile(join(directory, "ca.crt"), pair.certificate, 0o644);
+    await writeWholeFile(file, JSON.stringify(pair));
     return new CertificateAuthority(directory, authority, keys.privateKey);
   }
 
@@ -75,8 +76,8 @@ export class CertificateAuthority {
     const keyFile = join(this.directory, `${file}.key`);
     if (!existsSync(certificateFile) || !existsSync(keyFile)) {
       const pair = await this.sign(subject);
-      await writeFile(keyFile, pair.key, { mode: 0o600 });
-      await writeFile(certificateFile, pair.certificate);
+      await writeWholeFile(keyFile, pair.key);
+      await writeWholeFile(certificateFile, pair.certificate, 0o644);
     }
     const [certificate, key] = await Promise.all([
       readFile(certificateFile, "utf8"),

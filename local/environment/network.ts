@@ -1,9 +1,10 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { must, run } from "../command.js";
 import { Failure } from "../failure.js";
 import { fingerprint } from "../paths.js";
+import { writeWholeFile } from "../whole-file.js";
 import type { Sandbox } from "./sandbox.js";
 
 /**
@@ -70,7 +71,7 @@ export async function chooseNetwork(stateDirectory: string): Promise<Network> {
   for (let second = FIRST_CHOICE; second <= LAST_CHOICE; second++) {
     if (taken.has(second)) continue;
     await mkdir(stateDirectory, { recursive: true });
-    await writeFile(fileOf(stateDirectory), `${JSON.stringify({ second })}\n`);
+    await writeWholeFile(fileOf(stateDirectory), `${JSON.stringify({ second })}\n`);
     return networkOf(stateDirectory, second);
   }
   throw new Failure(

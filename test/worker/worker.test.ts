@@ -479,6 +479,16 @@ describe("a job whose record can't be read", () => {
     ]);
     await expect(quick.close()).rejects.toThrow(/ENOENT.*metadata\.json/);
   });
+
+  it("isn't waited for when a FIFO lies in its place", async () => {
+    const own = await openStorage(await surroundings.options());
+    const job = await own.createJob();
+    await fs.rm(path.join(job.directory, "metadata.json"));
+    execFileSync("mkfifo", [path.join(job.directory, "metadata.json")]);
+    expect(() => job.state).toThrow("metadata.json is not read: it is not a regular file");
+    await own.close().catch(() => undefined);
+    expect(await isLeased(job.directory)).toBe(false);
+  });
 });
 
 describe("a worker that is killed", () => {

@@ -28,7 +28,7 @@ import {
 } from "./errors.js";
 import { exclusively, readRecord, recordStamp, settleFiles, sortedByName } from "./job-directory.js";
 import { requireHarmless, scanBeforeLeaving, tellCatalogue } from "./leaving-gate.js";
-import { openJobFile } from "./job-files.js";
+import { openJobFile, readJobFileSync } from "./job-files.js";
 import { openDirectory } from "./new-directory.js";
 import type { ObjectStorage } from "./object-storage.js";
 import type { Observers } from "./observer.js";
@@ -622,8 +622,7 @@ export class Job {
     if (this.#lease === undefined) return;
     const stamp = recordStamp(this.#lease.directory);
     if (stamp === this.#stamp) return;
-    const text = fsSync.readFileSync(`/proc/self/fd/${this.#lease.directory}/${METADATA_FILE}`, "utf8");
-    this.#record = parseOwn(text, this.identity);
+    this.#record = parseOwn(readJobFileSync(this.#lease.directory, METADATA_FILE), this.identity);
     this.#stamp = stamp;
     if (this.#record.state !== "active") this.#endLease();
   }

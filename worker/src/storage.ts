@@ -214,8 +214,9 @@ function storageOf(
       await removeUnfinished(job.directory);
       job.discard();
     } else {
-      await job.fail("the catalogue refused the job");
-      await job.close();
+      // Whoever asked for the job is told of the refusal; a record that can't be written is abandoned in time.
+      await job.fail("the catalogue refused the job").catch(() => undefined);
+      await job.close().catch(() => undefined);
     }
   };
 

@@ -18,6 +18,7 @@ import { cacheDirectory, stateDirectory } from "../../paths.js";
 import { step } from "../../progress.js";
 import type { Report } from "../../progress.js";
 import { STACK, SYSTEM_NAMESPACE, WORKERS_NAMESPACE } from "../../stack.js";
+import { writeWholeFile } from "../../whole-file.js";
 import {
   DATABASE_NAME,
   POSTGRES_PORT,
@@ -273,7 +274,7 @@ async function keptOf(state: string): Promise<Kept | undefined> {
 }
 
 async function keep(state: string, kept: Kept): Promise<void> {
-  await writeFile(keptFile(state), `${JSON.stringify(kept, undefined, 2)}\n`);
+  await writeWholeFile(keptFile(state), `${JSON.stringify(kept, undefined, 2)}\n`);
 }
 
 function keptFile(state: string): string {

@@ -80,7 +80,11 @@ describe("the runbooks' commands", () => {
     const { kubernetes } = await buildPrograms(["kubernetes"]);
     const kubeconfig = `--kubeconfig=${join(environment.stateDirectory, "admin.kubeconfig")}`;
     const [kubectl, ...words] = line.split(" ");
-    const { code, stderr } = await run(join(kubernetes!, "kubernetes"), [kubectl!, kubeconfig, ...words]);
-    expect([code, stderr.replace(/^No resources found.*\n$/, "")]).toEqual([0, ""]);
+    const answer = async (): Promise<[number, string]> => {
+      const { code, stderr } = await run(join(kubernetes!, "kubernetes"), [kubectl!, kubeconfig, ...words]);
+      return [code, stderr.replace(/^No resources found.*\n$/, "")];
+    };
+    // A sweep's pod that is being made has no log yet.
+    await expect.poll(answer, { timeout: 60_000, interval: 2_000 }).toEqual([0, ""]);
   });
 });

@@ -92,11 +92,17 @@ describeRules("access", {
       [cloudPolicy(allow())],
       [cloudPolicy(allow({ Action: "ec2:DescribeNetworkInterfaces", Resource: "*" }))],
       [cloudPolicy({ Effect: "Deny", Action: "*", Resource: "*" })],
+      [cloudPolicy({ Effect: "Deny", NotAction: "s3:GetObject", Resource: "*" })],
       [cloudPolicy(allow({ Resource: "*", Condition: { StringLike: { "s3:prefix": "x" } } }))],
       [resource("aws:iam/policy:Policy", { policy: UNKNOWN })],
     ],
     fail: [
       [[cloudPolicy(allow({ Action: ["s3:*"] }))], "statement 1 allows s3:*"],
+      [[cloudPolicy({ Effect: "Allow", NotAction: "iam:*", Resource: "arn" })], "statement 1 allows *"],
+      [
+        [cloudPolicy({ Effect: "Allow", Action: "s3:GetObject", NotResource: "arn" })],
+        "statement 1 is for every resource",
+      ],
       [[cloudPolicy(allow(), allow({ Resource: "*" }))], "statement 2 is for every resource"],
       [[resource("aws:iam/policy:Policy", { policy: "nope" })], "no JSON document"],
     ],

@@ -124,6 +124,10 @@ describeRules("buckets", {
         "statement 1 allows everybody",
       ],
       [
+        [bucket(), policy({ Effect: "Allow", NotPrincipal: { AWS: "arn" }, Action: "s3:GetObject" })],
+        "statement 1 allows everybody",
+      ],
+      [
         [bucket(), policy(tls(), { Effect: "Deny", Principal: "*", Action: "s3:*", Resource: "*" })],
         "statement 2 denies everything to everybody",
       ],
