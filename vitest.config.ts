@@ -23,8 +23,6 @@ export default defineConfig({
         extends: true,
         test: {
           name: "fast",
-          // Half of their time they wait, and with two alone the machine would idle when the other parts have ended.
-          maxWorkers: 3,
           include: ["test/**/*.test.ts"],
           exclude: ["test/local/**", "test/alerts/**", ...WITH_AN_ENVIRONMENT, ...ON_A_REAL_S3_SERVER],
         },

@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { constants, setPriority, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { unpackDebianPackages } from "./build/debian-packages.js";
@@ -33,16 +33,10 @@ const CHECKS: readonly (readonly string[])[] = [
 // Side by side, because the tests of an environment mostly wait for its clock, and the others for the processor; and
 // such that none is long at work when the others have ended.
 const LANES = [
-  ["checks"],
-  ["fast"],
+  ["checks", "fast"],
   ["local", "object-storage", "local-variants"],
   ["local-shared", "alerts", "local-alerts"],
 ] as const;
-/**
- * Of those that take what processors the others leave: an environment goes on costing while its tests wait for a turn, so
- * that all is done sooner when it comes first.
- */
-const FILLING = 5;
 /** Ten minutes each: `npm run test:thorough`, and by their names. */
 const ONLY_THOROUGH: readonly string[] = ["local-variants", "local-alerts"];
 
@@ -74,12 +68,11 @@ const reports = await mkdtemp(join(tmpdir(), "video-storage-test-"));
 const results: Counts[] = [];
 try {
   const lanes = LANES.map((lane) => lane.filter(runs)).filter((lane) => lane.length > 0);
-  // What they need is built before: lanes would wait for it in the time that is a test's. The checks need nothing.
-  if (lanes.filter(([part]) => part !== "checks").length > 1) await build();
+  // What they need is built before: lanes would wait for it in the time that is a test's.
+  if (lanes.length > 1) await build();
   await Promise.all(
     lanes.map(async (lane, index) => {
-      // The checks say little unless something is wrong, and then at once.
-      for (const part of lane) await runPart(part, index === 0 || part === "fast");
+      for (const part of lane) await runPart(part, index === 0);
     }),
   );
   if (wanted.length === 0) {
@@ -138,8 +131,7 @@ async function test(project: string, output: Output): Promise<void> {
   if (output === "inherit") console.log(`\n── tests: ${project}`);
   const report = join(reports, `${project}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const priority = project === "fast" ? FILLING : constants.priority.PRIORITY_NORMAL;
-  const code = await run("vitest", ["run", "--project", project, ...reporters], output, priority);
+  const code = await run("vitest", ["run", "--project", project, ...reporters], output);
   results.push(await counted(report, code));
 }
 
@@ -155,16 +147,9 @@ async function counted(report: string, code: number): Promise<Counts> {
   return { passed: numPassedTests, failed: numFailedTests + broken, skipped: numPendingTests };
 }
 
-function run(
-  program: string,
-  args: readonly string[],
-  output: Output = "inherit",
-  priority: number = constants.priority.PRIORITY_NORMAL,
-): Promise<number> {
+function run(program: string, args: readonly string[], output: Output = "inherit"): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: PROJECT, stdio: ["ignore", output, output] });
-    // Before it starts others, which inherit it.
-    if (child.pid !== undefined && priority > 0) setPriority(child.pid, priority);
     child.once("error", reject).once("exit", (code) => resolve(code ?? 1));
   });
 }

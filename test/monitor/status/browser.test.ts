@@ -94,7 +94,7 @@ describe("on a desktop", () => {
       "Last sweeps",
       "Audit",
     ]);
-    expect(await rowsOf(page, "Volumes, fullest first")).toHaveLength(25);
+    await expect.poll(() => rowsOf(page, "Volumes, fullest first"), PATIENCE).toHaveLength(25);
     expect(await page.getByText("1 to 25 of 61").isVisible()).toBe(true);
     expect(await page.getByText("every chain is whole: 150 rows in 3 chains").isVisible()).toBe(true);
     const drawn = (await page.evaluate(`(${DRAWN})(".sparkline")`)) as number[];
