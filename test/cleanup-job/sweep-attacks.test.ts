@@ -255,14 +255,18 @@ describe("a job that is here though its copy is in object storage", () => {
   );
 });
 
+/** The intent of a sweep that was killed before it moved the job. */
+const begunEarlier = (action: "delete" | "tier", jobId: JobId) =>
+  volume.catalogue.admin(
+    `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, actor)
+     VALUES ($1, 'acme', $2, 'intent', $3, 'killed before it was moved', 'earlier')`,
+    [volume.name, jobId, action],
+  );
+
 describe("a job whose copy was recorded as meant, and that was uploaded before the next sweep", () => {
   it("has one deletion in the audit, and no tiering that never was", async () => {
     const jobId = await volume.addJob({ state: "uploaded", age: 1000 });
-    await volume.catalogue.admin(
-      `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, actor)
-       VALUES ($1, 'acme', $2, 'intent', 'tier', 'killed before it was moved', 'earlier')`,
-      [volume.name, jobId],
-    );
+    await begunEarlier("tier", jobId);
     for (let sweep = 0; sweep < 2; sweep++) expect((await volume.run("sweep")).code).toBe(0);
     expect((await volume.audit()).map(({ action, phase }) => `${action} ${phase}`)).toEqual([
       "tier intent",
@@ -274,11 +278,7 @@ describe("a job whose copy was recorded as meant, and that was uploaded before t
 
   it("is no deleted one when it was moved to object storage after a deletion that was begun and given up", async () => {
     const jobId = await volume.addJob({ state: "completed", age: 1000 });
-    await volume.catalogue.admin(
-      `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, actor)
-       VALUES ($1, 'acme', $2, 'intent', 'delete', 'killed before it was moved', 'earlier')`,
-      [volume.name, jobId],
-    );
+    await begunEarlier("delete", jobId);
     for (let sweep = 0; sweep < 2; sweep++) expect((await volume.run("sweep")).code).toBe(0);
     expect((await volume.audit()).map(({ action, phase }) => `${action} ${phase}`)).toEqual([
       "delete intent",
@@ -306,11 +306,7 @@ describe("a job whose copy was recorded as meant, and that was uploaded before t
 
   it("says when nothing of it was found any more: this sweep deleted nothing", async () => {
     const jobId = await volume.addJob({ state: "uploaded", age: 1000, only: "row" });
-    await volume.catalogue.admin(
-      `INSERT INTO storage.audit (volume, tenant_id, job_id, phase, action, reason, actor)
-       VALUES ($1, 'acme', $2, 'intent', 'delete', 'killed before it was moved', 'earlier')`,
-      [volume.name, jobId],
-    );
+    await begunEarlier("delete", jobId);
     expect((await volume.run("sweep")).code).toBe(0);
     const details = await volume.catalogue.admin(
       `SELECT details->>'found' AS found, files::int FROM storage.audit WHERE phase = 'outcome'`,

@@ -4,6 +4,9 @@ import type { FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ContentMismatchError, UnsafeFileError, errorCode } from "./errors.js";
 
+/** No link is followed, and no FIFO waited for. */
+const READING = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 /**
  * Opens a file for reading below a directory that is already open, whoever writes there: another worker's
  * directory is not to be trusted, and what is read here leaves for a bucket. Nothing but a regular file with one
@@ -11,9 +14,8 @@ import { ContentMismatchError, UnsafeFileError, errorCode } from "./errors.js";
  * Throws {@link UnsafeFileError}; ENOENT as it is.
  */
 export async function openJobFile(directory: number, name: string): Promise<FileHandle> {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const path = `/proc/self/fd/${directory}/${name}`;
-  const handle = await fs.open(path, flags).catch((error: unknown) => {
+  const handle = await fs.open(path, READING).catch((error: unknown) => {
     if (["ELOOP", "ENXIO"].includes(errorCode(error) ?? "")) throw refusal(name, "it is a link or a socket");
     throw error;
   });
@@ -35,8 +37,7 @@ export async function openJobFile(directory: number, name: string): Promise<File
 
 /** The text of a file of a job's own worker. Whatever lies in its place, nobody waits for it: a FIFO has no end. */
 export function readJobFileSync(directory: number, name: string): string {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const fd = fsSync.openSync(`/proc/self/fd/${directory}/${name}`, flags);
+  const fd = fsSync.openSync(`/proc/self/fd/${directory}/${name}`, READING);
   try {
     if (!fsSync.fstatSync(fd).isFile()) throw refusal(name, "it is not a regular file");
     return fsSync.readFileSync(fd, "utf8");
