@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 
+import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { PROJECT_DIRECTORY } from "../../infra/stack-files.js";
@@ -13,6 +14,7 @@ import type { BundledPackage, ImageContents, Lockfile } from "../../local/supply
 import { InvalidLicenceError, isAllowed } from "../../local/supply-chain/licences.js";
 import { builtSizes, byLicence, forbidden, reportLines } from "../../local/supply-chain/report.js";
 import { sbomOf } from "../../local/supply-chain/sbom.js";
+import type { Sbom } from "../../local/supply-chain/sbom.js";
 import { projectFile } from "../documents/markdown.js";
 
 const SHA512 = Buffer.alloc(64, 7);
@@ -23,6 +25,11 @@ function bundled(name: string, change: Partial<BundledPackage> = {}): BundledPac
     integrity: `sha512-${SHA512.toString("base64")}`,
     ...change,
   };
+}
+
+/** What CycloneDX's own schema, in its strict form, has against a bill; null when nothing. */
+function schemaProblems(bill: Sbom): Promise<unknown> {
+  return new Validation.JsonStrictValidator(Spec.Version.v1dot5).validate(JSON.stringify(bill));
 }
 
 describe("a licence", () => {
@@ -115,6 +122,14 @@ describe("a bill of materials", () => {
     expect(asked["image:tool@0.1.0"]).toHaveLength(5);
   });
 
+  it("is a CycloneDX 1.5 document, which one with a word that the schema doesn't know is not", async () => {
+    expect(await schemaProblems(bill)).toBeNull();
+    const component = { ...bill.metadata.component, type: "box" } as never;
+    expect(JSON.stringify(await schemaProblems({ ...bill, metadata: { component } }))).toContain(
+      "/metadata/component/type",
+    );
+  });
+
   it("is the same for the same content and another for another", () => {
     const context = { version: "0.1.0", baseImage: "node:24-slim" };
     expect(sbomOf({ image: "tool", packages, bytes: 2 }, context)).toEqual(bill);
@@ -168,7 +183,7 @@ describe("the cleanup image", () => {
     expect(wrong.map(({ path: place }) => place)).toEqual([]);
   });
 
-  it("has only references that resolve, each once, and only allowed licences", () => {
+  it("has only references that resolve, each once, and only allowed licences, by the schema", async () => {
     const bill = sbomOf(contents, { version: "0.1.0", baseImage: "node:24-slim" });
     const refs = [bill.metadata.component, ...bill.components].map((component) => component["bom-ref"]);
     expect(new Set(refs).size).toBe(refs.length);
@@ -178,6 +193,7 @@ describe("the cleanup image", () => {
     ];
     expect(used.filter((ref) => !refs.includes(ref))).toEqual([]);
     expect(forbidden(contents.packages)).toEqual([]);
+    expect(await schemaProblems(bill)).toBeNull();
   });
 });
 
