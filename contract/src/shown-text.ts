@@ -4,11 +4,16 @@ const MOST_OF_A_KEY = 64;
 const MOST_PROBLEMS = 20;
 
 /**
- * Without what moves the cursor, changes colours, begins a line or turns the direction of text: a terminal would obey.
- * As JSON writes it, so that a line of JSON means the same afterwards.
+ * With something else in the place of what moves the cursor, changes colours, begins a line or turns the direction of
+ * text: a terminal would obey.
  */
+export function withoutObeyed(text: string, instead: (character: string) => string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, instead);
+}
+
+/** Without what a terminal would obey. As JSON writes it, so that a line of JSON means the same afterwards. */
 export function escaped(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, (character) =>
+  return withoutObeyed(text, (character) =>
     Array.from({ length: character.length }, (_, i) => codeUnit(character.charCodeAt(i))).join(""),
   );
 }

@@ -5,7 +5,13 @@ import { newJobId } from "@video-storage/contract/identity";
 import { parseJobRecord } from "@video-storage/contract/job-record";
 import { decide, rulesOf } from "@video-storage/contract/plan";
 import { versionProblem } from "@video-storage/contract/schemas";
-import { escaped, escapedLines, firstProblems, shownKey } from "@video-storage/contract/shown-text";
+import {
+  escaped,
+  escapedLines,
+  firstProblems,
+  shownKey,
+  withoutObeyed,
+} from "@video-storage/contract/shown-text";
 import { anyText } from "../support/arbitraries.js";
 import { jobRecord } from "../support/documents.js";
 
@@ -61,6 +67,13 @@ describe("text of others", () => {
         expect(escaped(text)).not.toMatch(OBEYED);
         expect(JSON.parse(escaped(JSON.stringify(text)))).toBe(text);
       }),
+    );
+  });
+
+  it("loses to a reader's own choice exactly what a terminal obeys", () => {
+    expect(withoutObeyed("a\u001bb\u{e0041}c\ud800d\u2028\u2029\ue000", () => "?")).toBe("a?b?c?d???");
+    expect(withoutObeyed("\u202eÜ\u009b🎬 \u200b", (character) => `<${character.length}>`)).toBe(
+      "<1>Ü<1>🎬 <1>",
     );
   });
 

@@ -1,3 +1,5 @@
+import { withoutObeyed } from "@video-storage/contract/shown-text";
+
 export interface Column {
   readonly title: string;
   readonly align?: "right";
@@ -78,12 +80,9 @@ export function wrapped(text: string, width: number, indent: string): string[] {
   return [...lines, line].map((each, index) => (index === 0 ? each : indent + each));
 }
 
-/**
- * What a tenant could have chosen is shown without what moves the cursor, changes colours or turns the direction of
- * text: a terminal would obey.
- */
+/** What a tenant could have chosen, a character for a character, so that columns stay as wide as they are. */
 export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, "\uFFFD");
+  return withoutObeyed(text, () => "\uFFFD");
 }
 
 function lengthOf(text: string): number {
