@@ -3,9 +3,10 @@
 // rounds (test/support/rounds.ts), and what takes ten minutes runs too; otherwise words are the parts to run (`checks` are types,
 // lint and format), and without any all run.
 import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { unpackDebianPackages } from "./build/debian-packages.js";
@@ -54,6 +55,7 @@ if (unknown.length > 0) {
   );
   process.exit(2);
 }
+const running = new Set<ChildProcess>();
 const closed = process.getuid?.() === 0 ? closedDirectories(PROJECT) : [];
 if (closed.length > 0) {
   // Databases and sweeps are other users in the tests, as they are in pods, and would not find their programs.
@@ -64,18 +66,26 @@ if (closed.length > 0) {
   ]);
   process.exit(await run(program!, args));
 }
+const lanes = LANES.map((lane) => lane.filter(runs)).filter((lane) => lane.length > 0);
+// What they need is built before: lanes would wait for it in the time that is a test's.
+if (lanes.length > 1) await build();
+let interruptedBy: NodeJS.Signals | undefined;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    interruptedBy = signal;
+    // A terminal's Ctrl-C has reached them, and vitest takes a second one for "at once, without tidying up".
+    if (signal !== "SIGINT") for (const child of running) child.kill(signal);
+  });
+}
 const reports = await mkdtemp(join(tmpdir(), "video-storage-test-"));
 const results: Counts[] = [];
 try {
-  const lanes = LANES.map((lane) => lane.filter(runs)).filter((lane) => lane.length > 0);
-  // What they need is built before: lanes would wait for it in the time that is a test's.
-  if (lanes.length > 1) await build();
   await Promise.all(
     lanes.map(async (lane, index) => {
-      for (const part of lane) await runPart(part, index === 0);
+      for (const part of lane) if (interruptedBy === undefined) await runPart(part, index === 0);
     }),
   );
-  if (wanted.length === 0) {
+  if (wanted.length === 0 && interruptedBy === undefined) {
     // After the tests, which build the images whose sizes it tells.
     console.log("\n── licences, npm audit, sizes of images");
     const failed = (await run("node", ["--import", "tsx", "local/supply-chain/main.ts"])) === 0 ? 0 : 1;
@@ -83,6 +93,10 @@ try {
   }
 } finally {
   await rm(reports, { recursive: true, force: true });
+}
+if (interruptedBy !== undefined) {
+  console.error("\nInterrupted before everything was tested.");
+  process.exit(128 + constants.signals[interruptedBy]);
 }
 
 const sum = (of: (counts: Counts) => number): number =>
@@ -121,6 +135,7 @@ async function runPart(part: string, live: boolean): Promise<void> {
 
 async function check(output: Output): Promise<void> {
   for (const [program, ...args] of CHECKS) {
+    if (interruptedBy !== undefined) return;
     console.log(`\n── ${program} ${args.join(" ")}`);
     const failed = (await run(program!, args, output)) === 0 ? 0 : 1;
     results.push({ passed: 1 - failed, failed, skipped: 0 });
@@ -150,6 +165,10 @@ async function counted(report: string, code: number): Promise<Counts> {
 function run(program: string, args: readonly string[], output: Output = "inherit"): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: PROJECT, stdio: ["ignore", output, output] });
-    child.once("error", reject).once("exit", (code) => resolve(code ?? 1));
+    running.add(child);
+    child.once("error", reject).once("exit", (code) => {
+      running.delete(child);
+      resolve(code ?? 1);
+    });
   });
 }

@@ -1,3 +1,6 @@
+import { fastPredictions, slowPredictions, trendSeconds } from "../../components/lib/alerts/filling.js";
+import type { Prediction } from "../../components/lib/alerts/filling.js";
+import { span } from "../../components/lib/alerts/promql.js";
 import { buildAlertRules } from "../../components/lib/alerts/rules.js";
 import type { AlertRulesArgs } from "../../components/lib/alerts/rules.js";
 import { REQUIRED_OF_ANY_ENDPOINT } from "../../components/lib/object-storage-requirements.js";
@@ -15,7 +18,7 @@ const STACK: AlertRulesArgs = {
   exported: ["sweep", "exporter", "worker"],
 };
 
-/** The table of docs/alerts.md. */
+/** The tables of docs/alerts.md. */
 export function alertsParts(): Record<string, string> {
   const rows = buildAlertRules(STACK).groups.flatMap(({ rules }) =>
     rules.map(({ alert, labels, for: wait, annotations }) => [
@@ -25,7 +28,20 @@ export function alertsParts(): Record<string, string> {
       said(annotations.summary),
     ]),
   );
-  return { alerts: table(["Alert", "Severity", "After", "It says"], rows) };
+  return { alerts: table(["Alert", "Severity", "After", "It says"], rows), predictions: predictions() };
+}
+
+/** What each prediction looks at, in two ways: the slope of right now, and the trend of what sweeps leave. */
+function predictions(): string {
+  const row = (prediction: Prediction): string[] => [
+    `\`${prediction.alert}\`, ${prediction.severity}`,
+    span(prediction.slopeSeconds),
+    prediction.overSweeps ? span(trendSeconds(prediction, STACK.timing.periodSeconds)) : "",
+    span(prediction.withinSeconds),
+    span(prediction.forSeconds),
+  ];
+  const all = [...fastPredictions("VideoStorage…FillingUp"), ...slowPredictions("NodeFilesystem…FillingUp")];
+  return table(["Rule", "Looks back", "Over several sweeps", "Predicts", "Waits"], all.map(row));
 }
 
 /** A summary with what each of its templates stands for. */

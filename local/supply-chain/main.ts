@@ -44,8 +44,18 @@ const unknown = positionals.filter((image) => !images.includes(image));
 if (unknown.length > 0) fail(`there is no image ${unknown.join(", ")}; there are ${images.join(", ")}`);
 
 const { version } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8")) as { version: string };
+// Ctrl-C ends the program that bundles too, and what it wrote is removed on the way out.
+let interrupted = false;
+process.on("SIGINT", () => (interrupted = true));
 const contents = [];
-for (const image of positionals.length > 0 ? positionals : images) contents.push(await imageContents(image));
+try {
+  for (const image of positionals.length > 0 ? positionals : images)
+    contents.push(await imageContents(image));
+} catch (error) {
+  if (!interrupted) throw error;
+  console.error("\nInterrupted.");
+  process.exit(130);
+}
 const bills = contents.map((one) => sbomOf(one, { version, baseImage: baseImageOf(one.image) }));
 if (values.json) console.log(JSON.stringify(bills, undefined, 2));
 else for (const line of reportLines(contents, await builtSizes(), await askForAudit())) console.log(line);
