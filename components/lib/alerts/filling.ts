@@ -96,12 +96,11 @@ export interface FillingArgs {
 export function fillingUp(args: FillingArgs): AlertDraft {
   const { prediction, room, marks, where } = args;
   const { withinSeconds: within, slopeSeconds: slope } = prediction;
-  // A scrape a minute must find two samples in it.
-  const period = Math.min(Math.max(args.periodSeconds, 2 * MINUTE), LONGEST_LOOK_BACK);
+  const period = boundedPeriod(args.periodSeconds);
   const least = `min_over_time(${room.free}[${span(period)}])`;
   const slopes = [`predict_linear(${room.free}[${span(slope)}], ${within}) < 0`];
   if (prediction.overSweeps) {
-    const trend = Math.max(3 * slope, 3 * period);
+    const trend = trendSeconds(prediction, args.periodSeconds);
     // Some sixty points say as much of a trend as all of them.
     const step = Math.max(MINUTE, Math.round(trend / 60 / MINUTE) * MINUTE);
     slopes.push(`predict_linear(${least}[${span(trend)}:${span(step)}], ${within}) < 0`);
@@ -122,6 +121,16 @@ export function fillingUp(args: FillingArgs): AlertDraft {
     description: args.description,
     reads: [],
   };
+}
+
+/** Over how long the trend of the least room of each period is looked at: over three sweeps at least. */
+export function trendSeconds({ slopeSeconds }: Prediction, periodSeconds: number): number {
+  return 3 * Math.max(slopeSeconds, boundedPeriod(periodSeconds));
+}
+
+function boundedPeriod(seconds: number): number {
+  // A scrape a minute must find two samples in it.
+  return Math.min(Math.max(seconds, 2 * MINUTE), LONGEST_LOOK_BACK);
 }
 
 /** How long an alert on a volume stays after it was last true: a sweep may end it for a moment only. */
