@@ -2,10 +2,12 @@ import { describe, expect, it } from "vitest";
 
 import { METRICS } from "@video-storage/contract/metrics";
 
+import { buildAlertRules } from "../../components/lib/alerts/rules.js";
 import { buildDashboard } from "../../components/lib/dashboard/dashboard.js";
 import type { DashboardArgs } from "../../components/lib/dashboard/dashboard.js";
 import { UNITS } from "../../components/lib/dashboard/model.js";
 import type { Panel } from "../../components/lib/dashboard/model.js";
+import { STACK } from "./case.js";
 import { promtool } from "./promtool.js";
 
 const MARKS = { highPercent: 85, lowPercent: 70 };
@@ -32,7 +34,10 @@ const OTHERS: Readonly<Record<string, readonly string[]>> = {
       ["namespace", "persistentvolumeclaim"],
     ]),
   ),
-  ALERTS: ["alertname", "severity", "volume", "mountpoint", "tenant"],
+  ALERTS: [
+    ...["alertname", "severity", "instance", "mountpoint", "namespace", "persistentvolumeclaim"],
+    ...["volume", "node", "tenant", "action", "reason", "bucket", "capability"],
+  ],
 };
 
 const LABELS = new Map<string, readonly string[]>([
@@ -163,6 +168,19 @@ describe.each([
     expect(lost).toEqual([]);
   });
 
+  it("tells apart whatever the alerts' own words tell apart", () => {
+    const { expr } = alertsQuery(args);
+    const kept = /^sum by \(([^)]*)\)/.exec(expr)![1]!.split(", ");
+    const rules = buildAlertRules({ ...STACK, source: args.source }).groups.flatMap((group) => group.rules);
+    const named = rules.flatMap(({ annotations }) =>
+      [...annotations.summary.matchAll(/\$labels\.(\w+)/g)].map((match) => match[1]!),
+    );
+    expect(named).toContain("volume");
+    expect([...new Set(named)].filter((label) => label !== "environment" && !kept.includes(label))).toEqual(
+      [],
+    );
+  });
+
   it("shows the environment's own, or what its labels tell from others'", () => {
     const foreign = queries.filter(
       ({ expr }) => !expr.includes('environment="prod"') && !/node_filesystem|kubelet_volume/.test(expr),
@@ -177,6 +195,55 @@ describe.each([
     });
     expect(output).toContain(`SUCCESS: ${queries.length} rules found`);
     expect(code).toBe(0);
+  });
+});
+
+function alertsQuery(args: DashboardArgs): Drawn {
+  return drawn(args).find(({ panel }) => panel.title === "Alerts")!;
+}
+
+it.each([
+  [
+    "claim",
+    ON_CLAIMS,
+    [
+      { namespace: "video-jobs", persistentvolumeclaim: "slot-0" },
+      { namespace: "video-jobs", persistentvolumeclaim: "slot-1" },
+    ],
+  ],
+  [
+    "volume of a node",
+    ON_NODES,
+    [
+      { instance: "10.0.0.1:9100", mountpoint: "/mnt/video-jobs/slot-0" },
+      { instance: "10.0.0.2:9100", mountpoint: "/mnt/video-jobs/slot-0" },
+    ],
+  ],
+])("an alert has a line for each %s on which it fires", async (_of, args, volumes) => {
+  const firing = { alertname: "VideoStorageVolumeNearlyFull", severity: "critical" };
+  const written = (labels: Readonly<Record<string, string>>): string =>
+    Object.entries(labels)
+      .map(([label, value]) => `${label}="${value}"`)
+      .join(",");
+  const series = volumes.map(
+    (labels) =>
+      `ALERTS{${written({ ...firing, ...labels, alertstate: "firing", environment: "prod", job: "a" })}}`,
+  );
+  const test = {
+    interval: "1m",
+    input_series: series.map((name) => ({ series: name, values: "1" })),
+    promql_expr_test: [
+      {
+        ...{ expr: alertsQuery(args).expr, eval_time: "0m" },
+        exp_samples: volumes.map((labels) => ({
+          labels: `{${written({ ...firing, ...labels })}}`,
+          value: 1,
+        })),
+      },
+    ],
+  };
+  expect(await promtool(["test", "rules", "test.yml"], { "test.yml": { tests: [test] } })).toEqual({
+    ...{ code: 0, output: "Unit Testing:  test.yml\n  SUCCESS\n\n" },
   });
 });
 

@@ -24,6 +24,8 @@ export interface Room {
 export interface VolumeSeries {
   readonly bytes: Room;
   readonly inodes: Room;
+  /** By which one volume is told from another. */
+  readonly labels: readonly string[];
   /** Names one volume, in an annotation. */
   readonly where: string;
 }
@@ -40,6 +42,7 @@ export function volumeSeries(
     return {
       bytes: { unit: "bytes", free: series("available_bytes"), total: series("capacity_bytes") },
       inodes: { unit: "inodes", free: series("inodes_free"), total: series("inodes") },
+      labels: ["namespace", "persistentvolumeclaim"],
       where: "{{ $labels.namespace }}/{{ $labels.persistentvolumeclaim }}",
     };
   }
@@ -53,6 +56,7 @@ export function volumeSeries(
   return {
     bytes: { unit: "bytes", free: series("avail_bytes"), total: series("size_bytes") },
     inodes: { unit: "inodes", free: series("files_free"), total: series("files") },
+    labels: ["instance", "mountpoint"],
     where: "{{ $labels.mountpoint }} on {{ $labels.instance }}",
   };
 }

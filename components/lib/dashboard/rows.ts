@@ -1,5 +1,5 @@
 import { METRICS } from "@video-storage/contract/metrics";
-import type { Metric } from "@video-storage/contract/metrics";
+import type { Metric, MetricLabel } from "@video-storage/contract/metrics";
 
 import { is, ours, selector } from "../alerts/promql.js";
 import { volumeSeries } from "../alerts/volume-series.js";
@@ -13,6 +13,17 @@ const SHOWN = 20;
 const RATE_WINDOW = "$__rate_interval";
 /** Those chosen above the panels. */
 const CHOSEN_TENANT = `tenant=~"$tenant"`;
+
+/** By which one alert on metrics of ours is told from another of the same name. */
+const ALERT_LABELS: readonly MetricLabel[] = [
+  "volume",
+  "node",
+  "tenant",
+  "action",
+  "reason",
+  "bucket",
+  "capability",
+];
 
 /** How a volume is called where it is measured. */
 const WHERE = {
@@ -35,7 +46,7 @@ export function rows(args: DashboardArgs): RowDraft[] {
     { title: "Audit", panels: audit(of) },
     { title: "Object storage", panels: objectStorage(of, rate) },
     { title: "Workers", panels: workers(environment, rate, ofTenant) },
-    { title: "Monitoring", panels: monitoring(environment, of) },
+    { title: "Monitoring", panels: monitoring(environment, of, series) },
   ];
 }
 
@@ -471,7 +482,8 @@ function workers(environment: string, rate: Of, ofTenant: Of): PanelDraft[] {
   ];
 }
 
-function monitoring(environment: string, of: Of): PanelDraft[] {
+function monitoring(environment: string, of: Of, series: VolumeSeries): PanelDraft[] {
+  const told = ["alertname", "severity", ...series.labels, ...ALERT_LABELS].join(", ");
   return [
     {
       type: "stat",
@@ -494,10 +506,10 @@ function monitoring(environment: string, of: Of): PanelDraft[] {
       width: 12,
       unit: "short",
       title: "Alerts",
-      description: "Those that fire.",
+      description: "Those that fire, each of what it is about in a line of its own.",
       queries: [
         {
-          expr: `sum by (alertname, severity, volume, mountpoint, tenant) (${selector("ALERTS", [
+          expr: `sum by (${told}) (${selector("ALERTS", [
             `alertstate="firing"`,
             `environment="${environment}"`,
           ])})`,
