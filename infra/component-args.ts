@@ -1,6 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
 
-import { longestCronGap } from "@video-storage/contract/cron-schedule";
 import { EXPORTER_PORT } from "@video-storage/contract/metrics";
 
 import type { AdmissionPoliciesArgs } from "../components/admission-policies.js";
@@ -20,7 +19,7 @@ import type { NodeExporterAlertsArgs } from "../components/node-exporter-alerts.
 import type { TenantIsolationArgs } from "../components/tenant-isolation.js";
 import type { WorkerScratchArgs } from "../components/worker-scratch.js";
 import type { StackConfig } from "./config.js";
-import { buildCleanupConfig, buildContract } from "./contract.js";
+import { buildCleanupConfig, buildContract, sweepTiming } from "./contract.js";
 import { artifactBucketArgs, objectStorageOpenings } from "./object-storage.js";
 import { servicesOf } from "./services.js";
 import {
@@ -161,11 +160,7 @@ export function alertsArgs(config: StackConfig): NodeExporterAlertsArgs {
     namespace: systemNamespace,
     operator: operator ?? monitoring?.operator ?? false,
     ...watchedVolumes(config),
-    timing: {
-      periodSeconds: longestCronGap(cleanup.schedule)!,
-      startingDeadlineSeconds: cleanup.startingDeadline,
-      activeDeadlineSeconds: cleanup.activeDeadline,
-    },
+    timing: sweepTiming(config),
     bytes: { highPercent: cleanup.highWaterPercent, lowPercent: cleanup.lowWaterPercent },
     inodes: { highPercent: cleanup.inodeHighWaterPercent, lowPercent: cleanup.inodeLowWaterPercent },
     trashSeconds: config.retention.trash,

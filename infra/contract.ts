@@ -1,4 +1,5 @@
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
+import { longestCronGap } from "@video-storage/contract/cron-schedule";
 import {
   JOBS_ROOT,
   LOGS_DIRECTORY,
@@ -14,6 +15,8 @@ import {
   objectStorageSettings as settingsOf,
   workerAccessKey,
 } from "../components/artifact-bucket.js";
+import { longestBetweenEnds } from "../components/lib/alerts/sweep-timing.js";
+import type { SweepTiming } from "../components/lib/alerts/sweep-timing.js";
 import { catalogueSecretName, workerLoginOwner } from "../components/lib/catalogue-logins.js";
 import { cleanupCronJobName } from "../components/lib/cleanup-cron-jobs.js";
 import { pushgatewayUrl } from "../components/lib/monitoring-workloads.js";
@@ -82,10 +85,20 @@ export function buildContract(config: StackConfig): StackContract {
     cleanup: {
       schedule: config.cleanup.schedule,
       cronJobs: [...new Set(slots.map((slot) => cleanupCronJobName(slot.group)))],
+      overdueSeconds: longestBetweenEnds(sweepTiming(config)),
     },
     // A scanner that opens a job's files delays its writes and its deletion; the volumes are noexec anyway.
     antivirus: { excludePaths: [JOBS_ROOT, ...directoriesOf(config)] },
     ...(config.monitoring && { metrics: { port: config.monitoring.workerPort } }),
+  };
+}
+
+/** When sweeps come. */
+export function sweepTiming({ cleanup }: StackConfig): SweepTiming {
+  return {
+    periodSeconds: longestCronGap(cleanup.schedule)!,
+    startingDeadlineSeconds: cleanup.startingDeadline,
+    activeDeadlineSeconds: cleanup.activeDeadline,
   };
 }
 

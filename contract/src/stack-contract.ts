@@ -101,7 +101,12 @@ export const stackContractSchema = z.object({
     .default({ maxLocalSeconds: null }),
   /** The virus scanner (clamd) that a file passes before it leaves the volume. Null: none. */
   scan: z.object(scanSettingsSchema.shape).nullable().default(null),
-  cleanup: z.object({ schedule: z.string().min(1), cronJobs: z.array(name) }),
+  cleanup: z.object({
+    schedule: z.string().min(1),
+    cronJobs: z.array(name),
+    /** A volume of which no sweep has ended for longer is swept too late: for alerts too. Nothing: it isn't known. */
+    overdueSeconds: secondsSchema.exactOptional(),
+  }),
   antivirus: z.object({ excludePaths: z.array(z.string()) }),
   /** Where a worker's `serveMetrics` answers Prometheus. Null or nothing: the stack has no monitoring. */
   metrics: z

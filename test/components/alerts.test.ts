@@ -9,6 +9,7 @@ import type { NodeExporterAlertsArgs } from "../../components/node-exporter-aler
 import { buildAlertRules, runbookUrl } from "../../components/lib/alerts/rules.js";
 import { alertsArgs } from "../../infra/component-args.js";
 import { parseConfig } from "../../infra/config.js";
+import { buildContract } from "../../infra/contract.js";
 import { stackConfiguration } from "../../infra/stack-files.js";
 import { INSTALLATIONS } from "../support/installations.js";
 import { declared } from "../support/recorder.js";
@@ -60,11 +61,11 @@ describe("alert rules as an object of the cluster", () => {
   });
 });
 
+const configOf = (stack: keyof typeof INSTALLATIONS, more: object = {}) =>
+  parseConfig(stack, { ...stackConfiguration(stack, INSTALLATIONS[stack]), monitoring: {}, ...more });
+
 describe("what the rules of a stack are made from", () => {
-  const of = (stack: keyof typeof INSTALLATIONS, more: object = {}) => {
-    const config = { ...stackConfiguration(stack, INSTALLATIONS[stack]), monitoring: {}, ...more };
-    return alertsArgs(parseConfig(stack, config));
-  };
+  const of = (...given: Parameters<typeof configOf>) => alertsArgs(configOf(...given));
 
   it("is the directories of nodes, and the volumes that node-exporter has to see there", () => {
     expect(of("onprem")).toMatchObject({
@@ -106,6 +107,19 @@ describe("what the rules of a stack are made from", () => {
     expect(of("onprem", { monitoring, alerts: { operator: false } }).operator).toBe(false);
     expect(of("onprem", { alerts: { operator: true } }).operator).toBe(true);
   });
+});
+
+it.each([
+  [{}, 2700],
+  [{ schedule: "*/5 * * * *", startingDeadline: "1m", activeDeadline: "2m" }, 480],
+])("a sweep with %j is overdue for alerts and for the status page after %d seconds", (change, seconds) => {
+  const { cleanup } = stackConfiguration("production", INSTALLATIONS.production) as { cleanup: object };
+  const config = configOf("production", { cleanup: { ...cleanup, ...change } });
+  expect(buildContract(config).cleanup.overdueSeconds).toBe(seconds);
+  const { groups } = buildAlertRules({ ...alertsArgs(config), exported: ["sweep", "exporter"] });
+  const rules = groups.flatMap((group) => group.rules);
+  const { expr } = rules.find(({ alert }) => alert === "VideoStorageSweepStale")!;
+  expect(/> (\d+)\)/.exec(expr)?.[1]).toBe(String(seconds));
 });
 
 describe("the link to a runbook", () => {

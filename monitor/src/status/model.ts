@@ -53,7 +53,7 @@ export type VolumeCondition =
   /** Filled up since; the next sweep makes room. */
   | "over-high-mark"
   | "sweep-failed"
-  /** No sweep has ended there for twice the longest gap of the schedule. */
+  /** No sweep has ended there for the contract's `cleanup.overdueSeconds`, from which on an alert is pending. */
   | "sweep-late"
   | "never-swept"
   /** Swept once, and no longer one of the stack's. */

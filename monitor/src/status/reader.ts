@@ -20,7 +20,6 @@ import type { CataloguedJob } from "@video-storage/catalogue/sweeping";
 import { usageByTenant } from "@video-storage/catalogue/tenant-usage";
 import { dueJobsInPages } from "@video-storage/catalogue/volume-jobs";
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
-import { longestCronGap } from "@video-storage/contract/cron-schedule";
 import type { JobId } from "@video-storage/contract/identity";
 import { retentionFor } from "@video-storage/contract/plan";
 import type { Rules } from "@video-storage/contract/plan";
@@ -82,13 +81,11 @@ export class StatusReader {
   readonly #catalogue: Source<CatalogueReading>;
   readonly #prometheus: Source<PrometheusReading> | undefined;
   readonly #rules: Rules;
-  readonly #longestGap: number | undefined;
   #usage: readonly UsagePoint[] = [];
 
   constructor(private readonly sources: StatusSources) {
     const { contract, cleanup, catalogue, prometheus } = sources;
     this.#rules = rulesFrom(contract, cleanup);
-    this.#longestGap = longestCronGap(contract.cleanup.schedule);
     this.#catalogue = new Source(() => readCatalogue(catalogue, this.#rules), {
       keepMilliseconds: CATALOGUE_KEPT_MILLISECONDS,
       problemOf: catalogueProblem,
@@ -201,7 +198,7 @@ export class StatusReader {
       swept: known?.swept ?? [],
       filesystems: prometheus?.filesystems,
       pressure: this.#rules.pressure,
-      longestGap: this.#longestGap,
+      overdueSeconds: this.sources.contract.cleanup.overdueSeconds,
       now: (known?.now ?? new Date()).getTime() / 1000,
     });
   }

@@ -13,8 +13,8 @@ export interface VolumeFacts {
   /** What Prometheus has, by the volume's name. */
   readonly filesystems: ReadonlyMap<string, Filesystem> | undefined;
   readonly pressure: PressurePolicy | undefined;
-  /** The longest time between two sweeps of a volume, in seconds; undefined where the schedule doesn't say. */
-  readonly longestGap: number | undefined;
+  /** How long after its last sweep a volume is swept too late, as alerts have it; undefined where that isn't known. */
+  readonly overdueSeconds: number | undefined;
   /** Seconds of Unix time, by the catalogue. */
   readonly now: number;
 }
@@ -68,8 +68,7 @@ function conditionOf(
   if (!lastSweep) return "never-swept";
   if (lastSweep.result !== "ok") return "sweep-failed";
   const sinceSweep = facts.now - Date.parse(lastSweep.finishedAt!) / 1000;
-  // Twice: a start may be skipped because the sweep before it still runs.
-  if (facts.longestGap !== undefined && sinceSweep > 2 * facts.longestGap) return "sweep-late";
+  if (facts.overdueSeconds !== undefined && sinceSweep > facts.overdueSeconds) return "sweep-late";
   const { usageBytes, capacityBytes } = lastSweep;
   const left = { usedBytes: usageBytes, capacityBytes, inodesUsedPercent: null };
   if (pressureOf(left, facts.pressure) !== undefined) return "still-full";

@@ -20,7 +20,8 @@ export function contractOf(volumes: number, change: Partial<StackContract> = {})
   const slots = Array.from({ length: volumes }, (_, index) => ({
     ...{ ...slot!, name: volumeName(index), node: `node-${Math.floor(index / 4)}`, capacityBytes: CAPACITY },
   }));
-  return stackContract({ slots, cleanup: { schedule: "*/15 * * * *", cronJobs: ["cleanup"] }, ...change });
+  const cleanup = { schedule: "*/15 * * * *", cronJobs: ["cleanup"], overdueSeconds: 3000 };
+  return stackContract({ slots, cleanup, ...change });
 }
 
 /** Settings that agree with that contract. */

@@ -37,7 +37,7 @@ function facts(change: Partial<VolumeFacts> = {}): VolumeFacts {
     slots: [slot("node-0-slot-0", "node-0")],
     swept: [swept("node-0-slot-0")],
     filesystems: undefined,
-    ...{ pressure: PRESSURE, longestGap: 300, now: NOW },
+    ...{ pressure: PRESSURE, overdueSeconds: 2700, now: NOW },
     ...change,
   };
 }
@@ -59,13 +59,13 @@ describe("the condition of a volume", () => {
     );
   });
 
-  it("is overdue from twice the longest gap of the schedule on, and never where that isn't known", () => {
+  it("is overdue when an alert would be due, and never where that isn't known", () => {
     const at = (seconds: number) => [
       swept("node-0-slot-0", { finishedAt: new Date((NOW - seconds) * 1000) }),
     ];
-    expect(conditionOf({ swept: at(600) })).toBe("ok");
-    expect(conditionOf({ swept: at(601) })).toBe("sweep-late");
-    expect(conditionOf({ swept: at(99_999), longestGap: undefined })).toBe("ok");
+    expect(conditionOf({ swept: at(2700) })).toBe("ok");
+    expect(conditionOf({ swept: at(2701) })).toBe("sweep-late");
+    expect(conditionOf({ swept: at(99_999), overdueSeconds: undefined })).toBe("ok");
   });
 
   it("tells a volume that filled up since from one that a sweep left full", () => {
