@@ -24,6 +24,23 @@ export function ofDeclaredSlots(environment: string, expr: string): string {
   return `(${expr}) and on (environment, volume) (${slots} or (${swept} unless on (environment) ${slots}))`;
 }
 
+/**
+ * When the first sweep ended that failed since the last success; a volume without any success has all its sweeps looked at.
+ * Two in a row aren't told by the time since that success: a schedule's gaps differ, one sweep may take longer than several
+ * others, and nodes go and come back.
+ */
+function firstFailure(completion: string, success: string, overdue: number): string {
+  // Twice: while the alert holds the sweep before the last must not be forgotten, until the next one is overdue.
+  const lookBack = 2 * overdue;
+  // Of ends that are closer to each other than that one may be missed; then the next one tells.
+  const step = Math.max(MINUTE, Math.round(lookBack / 120 / MINUTE) * MINUTE);
+  const failed =
+    `${completion} unless on (environment, volume) ` +
+    // The last success of now, not of the moment that is looked back to.
+    `${completion} <= on (environment, volume) ${success} @ end()`;
+  return `min by (environment, volume) (min_over_time((${failed})[${span(lookBack)}:${span(step)}]))`;
+}
+
 /** The sweeps themselves: that they come, and get done what is due. */
 export function sweepAlerts({ environment, timing, trashSeconds }: SweepAlertsArgs): AlertDraft[] {
   const overdue = longestBetweenEnds(timing);
@@ -62,12 +79,11 @@ export function sweepAlerts({ environment, timing, trashSeconds }: SweepAlertsAr
     {
       alert: "VideoStorageSweepFailing",
       severity: "warning",
-      // One failed sweep is made good by the next. When two in a row failed, the last success is two periods before the end
-      // of the last; when it succeeded, it is that end. One that never succeeded has no series to compare.
+      // One failed sweep is made good by the next.
       expr: ofDeclaredSlots(
         environment,
-        `${ours(METRICS.sweepFailed, environment)} == 1 ` +
-          `unless on (environment, volume) ${completion} - on (environment, volume) ${success} < ${1.5 * timing.periodSeconds}`,
+        `${ours(METRICS.sweepFailed, environment)} == 1 and on (environment, volume) ` +
+          `${completion} > on (environment, volume) ${firstFailure(completion, success, overdue)}`,
       ),
       forSeconds: 2 * MINUTE,
       summary: "sweeps of {{ $labels.volume }} on {{ $labels.node }} fail, more than one in a row",

@@ -54,6 +54,21 @@ const succeededBut =
   (second) =>
     second >= from && second < to ? from - 600 : sweptAlways(second);
 
+/** Sweeps of the volume that end at these times and fail or not, as they tell of themselves. */
+const sweptAt = (...ends: readonly (readonly [at: number, succeeds: boolean])[]): SeriesByName => {
+  const lastEnd = (second: number, counts: (succeeds: boolean) => boolean = () => true) =>
+    ends.findLast(([at, succeeds]) => at <= second && counts(succeeds));
+  return {
+    ...pushed(METRICS.sweepFailed, (second) => {
+      const last = lastEnd(second);
+      return last ? Number(!last[1]) : null;
+    }),
+    ...pushed(METRICS.sweepLastCompletion, (second) => lastEnd(second)?.[0] ?? null),
+    ...pushed(METRICS.sweepLastSuccess, (second) => lastEnd(second, (succeeds) => succeeds)?.[0] ?? null),
+    ...declared(SWEPT),
+  };
+};
+
 const reclaiming = (eligible: Course, freed: Course, environment = ENVIRONMENT): SeriesByName => ({
   [ofMetric(METRICS.eligibleBytes, { ...EXPORTER, environment, tenant: "acme", state: "failed" })]: eligible,
   [ofMetric(METRICS.eligibleBytes, { ...EXPORTER, environment, tenant: "globex", state: "uploaded" })]:
@@ -200,7 +215,68 @@ export const sweepCases: AlertCase[] = [
       ...pushed(METRICS.sweepLastCompletion, sweptAlways, GONE),
       ...declared(SWEPT),
     },
-    seen: [[5 * MINUTE, [failing]]],
+    seen: [
+      [9 * MINUTE, []],
+      [12 * MINUTE, [failing]],
+    ],
+  },
+  {
+    what: "one sweep is ended at its deadline, long after the last success, and the next succeeds",
+    alert: "VideoStorageSweepFailing",
+    interval: 60,
+    series: sweptAt([HOUR, true], [100 * MINUTE, false], [110 * MINUTE, true]),
+    seen: [99, 103, 109, 113].map((minute) => [minute * MINUTE, []]),
+  },
+  {
+    what: "the first sweep that there ever was fails, and the next succeeds",
+    alert: "VideoStorageSweepFailing",
+    interval: 60,
+    series: sweptAt([10 * MINUTE, false], [20 * MINUTE, true]),
+    seen: [12, 19, 23].map((minute) => [minute * MINUTE, []]),
+  },
+  {
+    what: "one sweep in two fails, and some are late",
+    alert: "VideoStorageSweepFailing",
+    interval: 60,
+    series: sweptAt(
+      ...([10, 30, 70, 80, 95].map((minute, index) => [minute * MINUTE, index % 2 === 0]) as [
+        number,
+        boolean,
+      ][]),
+    ),
+    seen: [35, 69, 85, 94].map((minute) => [minute * MINUTE, []]),
+  },
+  {
+    what: "two in a row fail within minutes, where the schedule is twice in an hour",
+    alert: "VideoStorageSweepFailing",
+    stack: { timing: { periodSeconds: 3300, startingDeadlineSeconds: 300, activeDeadlineSeconds: 1800 } },
+    interval: 60,
+    series: sweptAt([0, true], [300, true], [HOUR, false], [HOUR + 300, false], [2 * HOUR, true]),
+    seen: [
+      [HOUR + 4 * MINUTE, []],
+      [HOUR + 7 * MINUTE, [failing]],
+      [2 * HOUR - MINUTE, [failing]],
+      [2 * HOUR, []],
+    ],
+  },
+  {
+    what: "all fail, each after all the time that it has",
+    alert: "VideoStorageSweepFailing",
+    interval: 60,
+    series: sweptAt(
+      [HOUR, true],
+      [100 * MINUTE, false],
+      [140 * MINUTE, false],
+      [180 * MINUTE, false],
+      [220 * MINUTE, true],
+    ),
+    seen: [
+      [139 * MINUTE, []],
+      [142 * MINUTE, [failing]],
+      [182 * MINUTE, [failing]],
+      [219 * MINUTE, [failing]],
+      [220 * MINUTE, []],
+    ],
   },
   {
     what: "jobs are past their time and nothing is freed, though it was before",
