@@ -17,7 +17,7 @@ guard the storage layer. Nothing is contacted and nothing is changed.
 
   --environment NAME   takes levels, limits and exemptions from policies/environments/NAME.json
   --config FILE        takes them from a file, in the form of pulumi's --policy-pack-config
-  --json               prints everything that was found as JSON
+  --json               prints everything that was found, or with --list the rules, as JSON
   --list               prints the rules and ends
   --help               prints this
 
@@ -44,7 +44,7 @@ function main(args: string[]): void {
       },
     });
     if (values.help) return end(0, USAGE);
-    if (values.list) return end(0, listed());
+    if (values.list) return end(0, values.json ? listedAsJson() : listed());
     if (positionals.length === 0) return end(2, "", `Name a file or a folder with manifests.\n\n${USAGE}`);
     if (values.environment !== undefined && values.config !== undefined) {
       return end(2, "", "Give --environment or --config, not both.\n");
@@ -96,6 +96,14 @@ function listed(): string {
   return RULES.map(
     (rule) => `${rule.name.padEnd(width)}  ${rule.level.padEnd(9)}  ${rule.description}\n`,
   ).join("");
+}
+
+/** What a reader, or a document, wants to know of each rule. */
+function listedAsJson(): string {
+  const rules = RULES.map(({ name, subject, level, severity, description, limits = [] }) => {
+    return { name, subject, level, severity, description, limits };
+  });
+  return `${JSON.stringify(rules, null, 2)}\n`;
 }
 
 function report(count: number, { violations, exempted, unused }: Evaluation): string {

@@ -5,6 +5,7 @@ import { PROJECT } from "../paths.js";
 import { alertsParts } from "./alerts.js";
 import { withParts } from "./generated-parts.js";
 import { monitoringParts } from "./monitoring.js";
+import { policiesParts } from "./policies.js";
 import { componentReference, workerReference } from "./reference.js";
 import { stateText, ttlPolicyParts } from "./ttl-policy.js";
 
@@ -15,6 +16,7 @@ export async function generatedDocuments(): Promise<Map<string, string>> {
   return new Map([
     await partly("docs/alerts.md", alertsParts()),
     await partly("docs/monitoring.md", monitoringParts()),
+    await partly("docs/policies.md", await policiesParts()),
     await partly("docs/ttl-policy.md", ttlPolicyParts()),
     await partly("docs/worker.md", { "states-as-text": stateText() }),
     ["docs/reference/components.md", componentReference().text],

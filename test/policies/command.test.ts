@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 
-import { pod, podSpec } from "./examples.js";
+import { RULES } from "../../policies/pack";
+import { pod, podSpec, ruleNamed } from "./examples.js";
 
 const COMMAND = fileURLToPath(new URL("../../policies/command.ts", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "policy-command-"));
@@ -124,6 +125,23 @@ describe("npm run policy", () => {
     expect([code, stderr]).toEqual([
       2,
       expect.stringMatching(/a\.yaml: .*\n.*b\.yaml: document 1 has no apiVersion and kind/),
+    ]);
+  });
+
+  it("lists the rules for programs, with what can be set of each", async () => {
+    const { code, stdout } = await run("--list", "--json");
+    const rules = JSON.parse(stdout) as { name: string }[];
+    expect([code, rules.length, rules.find(({ name }) => name === "key-rotated")]).toEqual([
+      0,
+      RULES.length,
+      {
+        name: "key-rotated",
+        subject: "buckets",
+        level: "mandatory",
+        severity: "high",
+        description: ruleNamed("key-rotated").description,
+        limits: [],
+      },
     ]);
   });
 

@@ -68,20 +68,6 @@ describe("docs/policies.md", () => {
   const file = fileURLToPath(new URL("../../docs/policies.md", import.meta.url));
   const text = readFileSync(file, "utf8");
 
-  it("lists every rule as it is", () => {
-    const rows = RULES.map(
-      ({ name, subject, level, severity, description, limits = [] }) =>
-        `| \`${name}\` | ${subject} | ${level} | ${severity} | ${description} | ${limits.map((limit) => `\`${limit}\``).join(", ")} |`,
-    );
-    const table = [
-      "| Rule | Subject | Level | Severity | What and why | Limits |",
-      "|---|---|---|---|---|---|",
-      ...rows,
-    ];
-    const [, listed] = /<!-- rules -->\n+([\s\S]*?)\n*<!-- \/rules -->/.exec(text)!;
-    expect(listed).toBe(table.join("\n"));
-  });
-
   it("maps what others check to rules that there are", () => {
     const others = text.slice(text.indexOf("## What others check"));
     const named = [...others.matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)].map(([, name]) => name!);
