@@ -25,6 +25,7 @@ export default defineConfig({
           name: "fast",
           include: ["test/**/*.test.ts"],
           exclude: ["test/local/**", "test/alerts/**", ...WITH_AN_ENVIRONMENT, ...ON_A_REAL_S3_SERVER],
+          globalSetup: ["test/support/rendered-stacks.ts"],
         },
       },
       { extends: true, test: { name: "alerts", include: ["test/alerts/**/*.test.ts"] } },
@@ -54,6 +55,18 @@ export default defineConfig({
           name: "local-shared",
           include: ["test/local/shared/*.test.ts"],
           globalSetup: ["test/support/shared-environment.ts"],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        // What a newcomer's start leaves, and what needs a running stack but none of its slots.
+        extends: true,
+        test: {
+          name: "local-started",
+          include: ["test/local/started/*.test.ts"],
+          globalSetup: ["test/support/started-environment.ts"],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,

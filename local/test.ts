@@ -36,7 +36,8 @@ const CHECKS: readonly (readonly string[])[] = [
 const LANES = [
   ["checks", "fast"],
   ["local", "object-storage", "local-variants"],
-  ["local-shared", "alerts", "local-alerts"],
+  ["local-shared", "local-alerts"],
+  ["local-started", "alerts"],
 ] as const;
 /** Ten minutes each: `npm run test:thorough`, and by their names. */
 const ONLY_THOROUGH: readonly string[] = ["local-variants", "local-alerts"];

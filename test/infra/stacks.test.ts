@@ -4,10 +4,9 @@ import { parseCleanupConfig } from "@video-storage/contract/cleanup-config";
 import { parseStackContract } from "@video-storage/contract/stack-contract";
 
 import { ConfigError, parseConfig } from "../../infra/config.js";
-import { render } from "../../infra/render.js";
 import { stackConfiguration } from "../../infra/stack-files.js";
-import { INSTALLATIONS } from "../support/installations.js";
-import { LOCAL_CONFIGURATION, LOCAL_SECRETS } from "../support/local-configuration.js";
+import type { INSTALLATIONS } from "../support/installations.js";
+import { renderedStack, STACKS } from "../support/rendered-stacks.js";
 
 // Each rendering is a process of its own, and the machine may be busy.
 vi.setConfig({ testTimeout: 60_000 });
@@ -38,8 +37,6 @@ const LEFT_OPEN: Record<keyof typeof INSTALLATIONS, string[]> = {
   ],
 };
 
-const STACKS = Object.entries({ ...INSTALLATIONS, local: LOCAL_CONFIGURATION });
-
 describe.each(Object.entries(LEFT_OPEN))("the file of stack %s", (stack, open) => {
   it("lacks exactly what only an installation knows, and is told so key by key", () => {
     const raw = stackConfiguration(stack);
@@ -56,9 +53,9 @@ describe.each(Object.entries(LEFT_OPEN))("the file of stack %s", (stack, open) =
   });
 });
 
-describe.each(STACKS)("stack %s", (stack, config) => {
+describe.each(Object.keys(STACKS) as (keyof typeof STACKS)[])("stack %s", (stack) => {
   it("renders, and says to workers and the sweep what they can read", async () => {
-    const { manifests, outputs } = await render({ stack, config, secretConfig: LOCAL_SECRETS });
+    const { manifests, outputs } = await renderedStack(stack);
     const data = (name: string, key: string): unknown => {
       const object = manifests.find(({ id }) => id === `ConfigMap/video-jobs/${name}`)!.object;
       return JSON.parse((object.data as Record<string, string>)[key]!);
@@ -75,6 +72,6 @@ describe.each(STACKS)("stack %s", (stack, config) => {
       outputs.slots.map(({ claim }) => claim).sort(),
     );
     const expected = { local: 3, dev: 4, staging: 16, production: 96, onprem: 12 };
-    expect(outputs.slots).toHaveLength(expected[stack as keyof typeof expected]);
+    expect(outputs.slots).toHaveLength(expected[stack]);
   });
 });

@@ -4,14 +4,12 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 
 import { policyViews } from "../../infra/policy-views.js";
-import { render } from "../../infra/render.js";
 import { readConfiguration } from "../../policies/configuration";
 import { evaluate } from "../../policies/evaluation";
 import type { Evaluation } from "../../policies/evaluation";
 import type { ResourceView } from "../../policies/model";
 import { RULES } from "../../policies/pack";
-import { INSTALLATIONS } from "../support/installations.js";
-import { LOCAL_CONFIGURATION, LOCAL_SECRETS } from "../support/local-configuration.js";
+import { renderedStack, STACKS } from "../support/rendered-stacks.js";
 import { cloudMutationsOf } from "./cloud-mutations.js";
 import { mutationsOf } from "./mutations.js";
 import type { Mutation } from "./mutations.js";
@@ -26,12 +24,10 @@ function environment(name: string): Record<string, unknown> {
   return JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
 }
 
-const STACKS = { local: LOCAL_CONFIGURATION, ...INSTALLATIONS };
-
 /** Each resource of these has its like in dev, and there are some hundreds of them to break. */
-const LARGE = ["staging", "production"];
+const LARGE: readonly (keyof typeof STACKS)[] = ["staging", "production"];
 
-describe.each(Object.entries(STACKS))("our own stack %s", (stack, config) => {
+describe.each(Object.keys(STACKS) as (keyof typeof STACKS)[])("our own stack %s", (stack) => {
   // What is advice in an environment must hold too.
   const configuration = readConfiguration(RULES, environment(stack), TODAY);
   let views: ResourceView[];
@@ -39,7 +35,7 @@ describe.each(Object.entries(STACKS))("our own stack %s", (stack, config) => {
   const judged = (resources: readonly ResourceView[]) => evaluate(RULES, resources, configuration, TODAY);
 
   beforeAll(async () => {
-    const { resources } = await render({ stack, config, secretConfig: LOCAL_SECRETS });
+    const { resources } = await renderedStack(stack);
     views = policyViews(resources);
     evaluation = judged(views);
   });

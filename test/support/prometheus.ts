@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { keptNetwork } from "../../local/environment/network.js";
 import { prometheusUrl } from "../../local/environment/prometheus.js";
-import type { SharedEnvironment } from "./shared-environment.js";
+import type { RunningEnvironment } from "./running-environment.js";
 
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -24,7 +24,7 @@ export interface TestPrometheus {
   firing(name: string): Promise<Alert[]>;
 }
 
-export async function prometheusOf({ stateDirectory }: SharedEnvironment): Promise<TestPrometheus> {
+export async function prometheusOf({ stateDirectory }: RunningEnvironment): Promise<TestPrometheus> {
   const base = prometheusUrl(await keptNetwork(stateDirectory));
   const ask = async <T>(path: string, query: Readonly<Record<string, string>> = {}): Promise<T> => {
     const url = `${base}/api/v1/${path}?${new URLSearchParams(query)}`;

@@ -5,13 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
 import { prometheusOf, until } from "../../support/prometheus.js";
 import type { TestPrometheus } from "../../support/prometheus.js";
-import { nodeCommand, sharedEnvironment } from "../../support/shared-environment.js";
-import type { SharedEnvironment, TestPods } from "../../support/shared-environment.js";
+import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
 
 /** Slow enough that the last third lasts a minute, in which the prediction has its say. */
 const BYTES_A_SECOND = 300 << 10;
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 let pods: TestPods;
 let prometheus: TestPrometheus;
 let cronJobs: readonly string[];
@@ -19,7 +19,7 @@ let cronJobs: readonly string[];
 let stopped: number;
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
   pods = environment.pods();
   prometheus = await prometheusOf(environment);
   cronJobs = environment.contract.cleanup.cronJobs;

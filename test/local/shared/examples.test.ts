@@ -9,8 +9,8 @@ import { unpackDebianPackages } from "../../../local/build/debian-packages.js";
 import { buildPrograms } from "../../../local/build/programs.js";
 import { buildExampleWorker } from "../../../local/images/example-worker.js";
 import { cacheDirectory } from "../../../local/paths.js";
-import { nodeCommand, sharedEnvironment } from "../../support/shared-environment.js";
-import type { SharedEnvironment, TestPods } from "../../support/shared-environment.js";
+import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
 
 // Workers in other languages, on a real kubelet, as the stack's pods run: no root, a read-only root filesystem, their
 // slot's user, their tenant's Secrets.
@@ -19,12 +19,12 @@ const BYTES = 3_000_000;
 const CONTENT = Buffer.alloc(BYTES, "0123456789abcdef-");
 const SHA256 = createHash("sha256").update(CONTENT).digest("hex");
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 let pods: TestPods;
 let image: string;
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
   pods = environment.pods();
   const programs = await buildPrograms();
   const sources = {

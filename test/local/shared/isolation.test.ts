@@ -17,20 +17,20 @@ import { serveVideo } from "../../../local/demo/source-server.js";
 import { keptNetwork } from "../../../local/environment/network.js";
 import { cacheDirectory } from "../../../local/paths.js";
 import { clientOfCluster } from "../../support/cluster-object-storage.js";
-import { nodeCommand, sharedEnvironment } from "../../support/shared-environment.js";
-import type { PodBody, SharedEnvironment, TestPods } from "../../support/shared-environment.js";
+import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import type { PodBody, RunningEnvironment, TestPods } from "../../support/running-environment.js";
 
 const [ACME, GLOBEX] = ["acme", "globex"] as const;
 const OWN = 1;
 const OTHER = 2;
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 let pods: TestPods;
 let jobId: string;
 let videoBytes: number;
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
   pods = environment.pods();
   const video = join(cacheDirectory(), "sample-video.mp4");
   await ensureSampleVideo(video);

@@ -11,15 +11,15 @@ import { serveVideo } from "../../../local/demo/source-server.js";
 import { keptNetwork } from "../../../local/environment/network.js";
 import { prometheusOf, until } from "../../support/prometheus.js";
 import type { TestPrometheus } from "../../support/prometheus.js";
-import { sharedEnvironment } from "../../support/shared-environment.js";
-import type { SharedEnvironment, TestPods } from "../../support/shared-environment.js";
+import { runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
 
 /** What really comes to the local environment's Prometheus, from each place where metrics arise. */
 
 const TENANT = "acme";
 const VIDEO_BYTES = 3_000_000;
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 let prometheus: TestPrometheus;
 let pods: TestPods;
 let slot: string;
@@ -29,7 +29,7 @@ const ofSlot = (metric: Metric) => prometheus.samples(`${metric.name}{environmen
 const slots = () => environment.contract.slots.map(({ name }) => name).sort();
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
   prometheus = await prometheusOf(environment);
   pods = environment.pods();
   slot = environment.contract.slots[1]!.name;

@@ -16,10 +16,10 @@ import type { ObjectStorageCapabilities } from "@video-storage/contract/object-s
 import { clientOfCluster } from "../../support/cluster-object-storage.js";
 import { attempts, KEYS, ROLE_MATRIX } from "../../support/role-matrix.js";
 import { tryIt } from "../../support/role-attempts.js";
-import { sharedEnvironment } from "../../support/shared-environment.js";
-import type { SharedEnvironment } from "../../support/shared-environment.js";
+import { runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment } from "../../support/running-environment.js";
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 let report: ObjectStorageCapabilities;
 const clients: S3Client[] = [];
 
@@ -32,7 +32,7 @@ async function as(role: string): Promise<{ client: S3Client; bucket: string; add
 }
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
   const { core, contract } = environment;
   const { data } = await core.readNamespacedConfigMap({
     namespace: contract.namespace,

@@ -4,8 +4,8 @@ import { slotInodes } from "@video-storage/contract/slot-filesystem";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
-import { nodeCommand, sharedEnvironment } from "../../support/shared-environment.js";
-import type { SharedEnvironment, TestPods } from "../../support/shared-environment.js";
+import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
 
 const ROUNDS = 8;
 /** Short enough that what else the machine does falls on windows of both kinds. */
@@ -13,11 +13,11 @@ const WINDOW_MILLISECONDS = 1_000;
 /** Of the rate with an idle neighbour. What it has with a full one differs from that by chance alone. */
 const SAME_RATE = 0.7;
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 let pods: TestPods;
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
   pods = environment.pods();
 });
 

@@ -7,7 +7,7 @@ import { buildNetworkPolicies } from "../../../components/lib/network-policies.j
 import { SERVICES_NAMESPACE } from "../../../local/environment/hosted/names.js";
 import { allowedTraffic } from "../../support/network-policies.js";
 import type { Peer } from "../../support/network-policies.js";
-import { sharedEnvironment } from "../../support/shared-environment.js";
+import { runningEnvironment } from "../../support/running-environment.js";
 
 const NAMESPACES = ["video-jobs", "video-storage", "kube-system", "default"];
 const INTERNET = { name: "internet", ip: "203.0.113.7" };
@@ -71,7 +71,7 @@ describe("the NetworkPolicies of the running stack", () => {
   let allowed: Record<string, string>;
 
   beforeAll(async () => {
-    const { api, contract } = await sharedEnvironment();
+    const { api, contract } = await runningEnvironment();
     const { items } = await api(NetworkingV1Api).listNetworkPolicyForAllNamespaces();
     const { items: namespaces } = await api(CoreV1Api).listNamespace();
     for (const name of NAMESPACES) {

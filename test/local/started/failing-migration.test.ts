@@ -13,8 +13,8 @@ import { SLOTS_DIRECTORY } from "../../../local/environment/disks.js";
 import { nodeName } from "../../../local/environment/nodes.js";
 import { POSTGRES_USER } from "../../../local/environment/postgres.js";
 import { localConfiguration, STACK } from "../../../local/stack.js";
-import { sharedEnvironment } from "../../support/shared-environment.js";
-import type { SharedEnvironment } from "../../support/shared-environment.js";
+import { runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment } from "../../support/running-environment.js";
 
 /**
  * A stack of this file's own, whose database has something where the catalogue's tables are to be. Its Postgres is its own
@@ -30,7 +30,7 @@ const directory = `/run/postgres/${own}`;
 const WANTED =
   /^(Namespace|ServiceAccount\/.*catalogue|Secret\/.*catalogue|ConfigMap\/.*catalogue|Job\/.*catalogue)/;
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 let kubeconfig: string;
 let adminUrl: string;
 
@@ -110,7 +110,7 @@ const secretsOfWorkers = async () =>
   );
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
   kubeconfig = join(environment.stateDirectory, "admin.kubeconfig");
   await startOwnServer();
 });

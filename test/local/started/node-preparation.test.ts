@@ -17,8 +17,8 @@ import { ClusterClient } from "../../../infra/apply/cluster-client.js";
 import { manifestsOf } from "../../../infra/manifests.js";
 import type { Manifest } from "../../../infra/manifests.js";
 import { declared } from "../../support/recorder.js";
-import { nodeCommand, sharedEnvironment } from "../../support/shared-environment.js";
-import type { SharedEnvironment, TestPods } from "../../support/shared-environment.js";
+import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
 
 const AGENTS = "node-preparation-test-agents";
 const CLAIMS = "node-preparation-test";
@@ -29,7 +29,7 @@ const VOLUME = `${CLAIMS}-slot-0`;
 const USER = 23_000;
 const SECRET = "PREVIOUS-TENANTS-VIDEO";
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 let client: ClusterClient;
 let pods: TestPods;
 let manifests: Manifest[];
@@ -143,7 +143,7 @@ const LOOK = `
     options: mount.split(" ")[3].split(",").filter((option) => option.startsWith("no")).sort() }));`;
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
   client = new ClusterClient(environment.kubeConfig);
   await environment.core.createNamespace({ body: { metadata: { name: CLAIMS } } });
   pods = environment.pods(CLAIMS);

@@ -3,13 +3,13 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Status } from "@video-storage/monitor/status/model";
 
 import { local, startLocal } from "../../support/local-environment.js";
-import { sharedEnvironment } from "../../support/shared-environment.js";
-import type { SharedEnvironment } from "../../support/shared-environment.js";
+import { runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment } from "../../support/running-environment.js";
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
 });
 
 /** npm's own lines are not among what is printed, as the program is run without npm. */

@@ -1,70 +1,47 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { Agent } from "node:https";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { BatchV1Api, CoreV1Api, RbacAuthorizationV1Api } from "@kubernetes/client-node";
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
+import { BatchV1Api, RbacAuthorizationV1Api } from "@kubernetes/client-node";
+import type { CoreV1Api } from "@kubernetes/client-node";
 import { jobPrefix } from "@video-storage/contract/layout";
 import type { JobId, TenantId } from "@video-storage/contract/identity";
-import { parseStackContract } from "@video-storage/contract/stack-contract";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { buildWorkerPod } from "../../components/lib/worker-pod.js";
-import type { Run } from "../../local/demo/jobs.js";
-import { Pods } from "../../local/demo/pods.js";
-import { ensureSampleVideo } from "../../local/demo/sample-video.js";
-import { findSandbox } from "../../local/environment/sandbox.js";
-import { cacheDirectory, stateDirectory } from "../../local/paths.js";
-import { kubeConfigOf, local } from "../support/local-environment.js";
-import type { Ended } from "../support/local-environment.js";
-import { sha256 } from "../support/sha256.js";
+import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
+import type { Run } from "../../../local/demo/jobs.js";
+import { clientOfCluster } from "../../support/cluster-object-storage.js";
+import { local } from "../../support/local-environment.js";
+import { prometheusOf } from "../../support/prometheus.js";
+import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
+import { sha256 } from "../../support/sha256.js";
+import { started } from "../../support/started-environment.js";
 
-const ENVIRONMENT = "test";
-const state = stateDirectory(ENVIRONMENT);
-
-let directory: string;
-let video: string;
-let first: Ended;
+const { first, video } = started();
+let environment: RunningEnvironment;
+let state: string;
 let run: Run;
 let contract: StackContract;
 let core: CoreV1Api;
+let pods: TestPods;
 
 beforeAll(async () => {
-  await local("destroy", ENVIRONMENT);
-  // The sample with one more box at its end: an MP4 like any other, and none that start could have made itself.
-  const sample = join(cacheDirectory(), "sample-video.mp4");
-  await ensureSampleVideo(sample);
-  directory = mkdtempSync(join(tmpdir(), "video-storage-start-"));
-  video = join(directory, "my own.mp4");
-  const box = Buffer.from("0000000c6672656500000000", "hex");
-  writeFileSync(video, Buffer.concat([readFileSync(sample), box]));
-  first = await local("start", ENVIRONMENT, "--video", video);
-  if (first.code !== 0) throw new Error(`npm start ended with ${first.code}:\n${first.output}`);
+  environment = await runningEnvironment();
+  pods = environment.pods();
+  ({ stateDirectory: state, contract, core } = environment);
   run = JSON.parse(readFileSync(join(state, "jobs.json"), "utf8")) as Run;
-  core = kubeConfigOf(ENVIRONMENT).makeApiClient(CoreV1Api);
-  const { data } = await core.readNamespacedConfigMap({
-    namespace: "video-jobs",
-    name: "video-storage-contract",
-  });
-  contract = parseStackContract(JSON.parse(data!["contract.json"]!));
 });
-
-afterAll(async () => {
-  rmSync(directory, { recursive: true });
-  const ended = await local("destroy", ENVIRONMENT);
-  if (ended.code !== 0) throw new Error(`npm run destroy ended with ${ended.code}:\n${ended.output}`);
-});
+afterAll(() => pods.close());
 
 const job = (story: Run["jobs"][number]["story"]) => run.jobs.find((candidate) => candidate.story === story)!;
 
 /** What is on a slot, read from the node's own mount and not through any of our programs. */
-async function onDisk(slot: string): Promise<string[]> {
-  const sandbox = await findSandbox(state);
-  const index = slot.split("-").at(-1);
-  return readdirSync(sandbox!.path(`/mnt/video-jobs/slot-${index}`)).filter((name) => !name.startsWith("."));
+function onDisk(slot: string): string[] {
+  const path = environment.node.path(`/mnt/video-jobs/slot-${slot.split("-").at(-1)}`);
+  return readdirSync(path).filter((name) => !name.startsWith("."));
 }
 
 async function secret(namespace: string, name: string): Promise<Record<string, string>> {
@@ -74,20 +51,7 @@ async function secret(namespace: string, name: string): Promise<Record<string, s
   );
 }
 
-async function s3As(secretName: string): Promise<{ client: S3Client; bucket: string }> {
-  const { accessKeyId, secretAccessKey, "ca.crt": ca } = await secret("video-jobs", secretName);
-  const service = await core.readNamespacedService({ namespace: "video-storage", name: "object-storage" });
-  const { bucket, region } = contract.objectStorage!;
-  const client = new S3Client({
-    endpoint: `https://${service.spec!.clusterIP}:${service.spec!.ports![0]!.port}`,
-    // By its address, because this machine doesn't know the cluster's names, and checked by its name all the same.
-    requestHandler: { httpsAgent: new Agent({ ca: ca!, servername: "object-storage.video-storage.svc" }) },
-    region,
-    forcePathStyle: true,
-    credentials: { accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey! },
-  });
-  return { client, bucket };
-}
+const s3As = (name: string) => clientOfCluster(core, contract, { namespace: contract.namespace, name });
 
 async function rowsAs(secretName: string, statement: string): Promise<Record<string, unknown>[]> {
   const { username, password } = await secret("video-jobs", secretName);
@@ -99,20 +63,6 @@ async function rowsAs(secretName: string, statement: string): Promise<Record<str
   } finally {
     await client.end();
   }
-}
-
-/** Runs a script in a pod built from the contract, and returns the JSON line that it prints. */
-async function inPod(
-  name: string,
-  script: string,
-  { slot, tenant }: { slot: string; tenant: string },
-): Promise<Record<string, unknown>> {
-  const pods = new Pods(join(state, "admin.kubeconfig"), contract.namespace, "test");
-  const image = (await core.readNamespacedPod({ namespace: contract.namespace, name: job("active").pod }))
-    .spec!.containers[0]!.image!;
-  const command = ["/usr/local/bin/node", "--input-type=module", "-e", script];
-  const pod = await pods.create(name, buildWorkerPod({ contract, image, slot, tenant, command }));
-  return pods.said(pod, "result");
 }
 
 describe("npm start", () => {
@@ -128,15 +78,14 @@ describe("npm start", () => {
     expect(first.output).toContain("npm run stop");
   });
 
-  it("leaves on the disks the active job and no other", async () => {
-    const left = await Promise.all(contract.slots.map(({ name }) => onDisk(name)));
-    expect(left.flat()).toEqual([job("active").jobId]);
+  it("leaves on the disks the active job and no other", () => {
+    const left = contract.slots.flatMap(({ name }) => onDisk(name));
+    expect(left).toEqual([job("active").jobId]);
   });
 
-  it("keeps the video of the active job as it was served", async () => {
-    const sandbox = await findSandbox(state);
+  it("keeps the video of the active job as it was served", () => {
     const { jobId, slot } = job("active");
-    const file = sandbox!.path(`/mnt/video-jobs/slot-${slot.split("-").at(-1)}/${jobId}/source.mp4`);
+    const file = environment.node.path(`/mnt/video-jobs/slot-${slot.split("-").at(-1)}/${jobId}/source.mp4`);
     const served = readFileSync(video);
     expect(served.toString("latin1", 4, 8)).toBe("ftyp");
     expect(readFileSync(file).equals(served)).toBe(true);
@@ -161,7 +110,7 @@ describe("npm start", () => {
   });
 
   it("was swept by Jobs that the CronJob made on its schedule", async () => {
-    const batch = kubeConfigOf(ENVIRONMENT).makeApiClient(BatchV1Api);
+    const batch = environment.api(BatchV1Api);
     const { items } = await batch.listNamespacedJob({ namespace: contract.namespace });
     const sweeps = items.filter(({ metadata }) => metadata!.name!.startsWith("cleanup-"));
     expect(sweeps.length).toBeGreaterThan(0);
@@ -172,7 +121,7 @@ describe("npm start", () => {
   });
 
   it("has for each swept job one intent and one outcome in a whole chain", async () => {
-    const shown = await local("audit", ENVIRONMENT, "--json");
+    const shown = await local("audit", environment.name, "--json");
     expect(shown.code).toBe(0);
     const entries = shown.output
       .split("\n")
@@ -185,26 +134,16 @@ describe("npm start", () => {
     expect(of(job("abandoned").jobId)).toEqual(["delete intent", "delete outcome"]);
     expect(of(job("cold").jobId)).toEqual(["tier intent", "tier outcome"]);
     expect(of(job("active").jobId)).toEqual([]);
-    expect((await local("audit", ENVIRONMENT)).output).toContain("every chain whole");
+    expect((await local("audit", environment.name)).output).toContain("every chain whole");
   });
 
-  it("has node-exporter's figures of each slot and the stack's alert rules in Prometheus", async () => {
-    const sandbox = await findSandbox(state);
-    const address = (await sandbox!.must("ip", ["-json", "-4", "address", "show", "eth0"])).match(
-      /"local":"([\d.]+)"/,
-    )![1];
-    const ask = async (path: string) =>
-      (await fetch(`http://${address}:9090/api/v1/${path}`)).json() as Promise<{ data: never }>;
-    const { data } = (await ask(
-      `query?query=${encodeURIComponent('node_filesystem_size_bytes{mountpoint=~"/mnt/video-jobs/slot-.*"}')}`,
-    )) as { data: { result: { metric: { mountpoint: string } }[] } };
-    const mounts = data.result.map(({ metric }) => metric.mountpoint).sort();
+  it("has node-exporter's figures of each slot in Prometheus", async () => {
+    const prometheus = await prometheusOf(environment);
+    const sizes = await prometheus.samples(
+      'node_filesystem_size_bytes{mountpoint=~"/mnt/video-jobs/slot-.*"}',
+    );
+    const mounts = sizes.map(({ labels }) => labels["mountpoint"]).sort();
     expect(mounts).toEqual(["/mnt/video-jobs/slot-0", "/mnt/video-jobs/slot-1", "/mnt/video-jobs/slot-2"]);
-    const rules = (await ask("rules")) as {
-      data: { groups: { rules: { name: string; health: string }[] }[] };
-    };
-    const names = rules.data.groups.flatMap((group) => group.rules.map(({ name }) => name));
-    expect(names).toContain("VideoStorageVolumeFillingUp");
   });
 });
 
@@ -216,7 +155,9 @@ describe("a worker's volume", () => {
       const { error } = spawnSync("/tmp/video-jobs/program");
       fs.unlinkSync("/tmp/video-jobs/program");
       console.log(JSON.stringify({ event: "result", code: error?.code }));`;
-    expect(await inPod("noexec", script, { slot: "node-0-slot-2", tenant: "acme" })).toEqual({
+    const args = { contract, image: environment.images.demoWorker, slot: "node-0-slot-2", tenant: "acme" };
+    const body = buildWorkerPod({ ...args, command: nodeCommand(script) });
+    expect(await pods.result("noexec", body)).toEqual({
       event: "result",
       code: "EACCES",
     });
@@ -264,7 +205,7 @@ describe("the workers' namespace", () => {
   });
 
   it("lets the cleanup job look at pods, the probe write its report, and nobody anything else", async () => {
-    const rbac = kubeConfigOf(ENVIRONMENT).makeApiClient(RbacAuthorizationV1Api);
+    const rbac = environment.api(RbacAuthorizationV1Api);
     const { items } = await rbac.listNamespacedRole({ namespace: contract.namespace });
     expect(JSON.parse(JSON.stringify(items.map(({ rules }) => rules)))).toEqual([
       [{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }],
@@ -283,7 +224,7 @@ describe("the workers' namespace", () => {
 describe("npm start, run again", () => {
   it("reuses everything and is done in well under a minute", async () => {
     const active = await core.readNamespacedPod({ namespace: contract.namespace, name: job("active").pod });
-    const second = await local("start", ENVIRONMENT);
+    const second = await local("start", environment.name);
     expect(second.code).toBe(0);
     expect(second.output).toContain("Jobs ran at an earlier start");
     expect(second.seconds).toBeLessThan(60);
@@ -294,8 +235,8 @@ describe("npm start, run again", () => {
 
   it("refuses to work beside another command on the same environment", async () => {
     const [one, other] = await Promise.all([
-      local("start", ENVIRONMENT, "--no-jobs"),
-      local("start", ENVIRONMENT, "--no-jobs"),
+      local("start", environment.name, "--no-jobs"),
+      local("start", environment.name, "--no-jobs"),
     ]);
     const codes = [one.code, other.code].sort();
     expect(codes).toEqual([0, 1]);
@@ -305,17 +246,17 @@ describe("npm start, run again", () => {
   });
 
   it("says what is wrong with a video and with an option, and changes nothing", async () => {
-    const missing = await local("start", ENVIRONMENT, "--video", "/nowhere.mp4");
+    const missing = await local("start", environment.name, "--video", "/nowhere.mp4");
     expect([missing.code, missing.output]).toEqual([
       1,
       expect.stringContaining("/nowhere.mp4 is not a file."),
     ]);
-    const text = await local("start", ENVIRONMENT, "--video", join(state, "jobs.json"));
+    const text = await local("start", environment.name, "--video", join(state, "jobs.json"));
     expect([text.code, text.output]).toEqual([
       1,
       expect.stringContaining("does not begin as an MP4 file does"),
     ]);
-    const unknown = await local("start", ENVIRONMENT, "--vidoe", "x");
+    const unknown = await local("start", environment.name, "--vidoe", "x");
     expect([unknown.code, unknown.output]).toEqual([2, expect.stringContaining("unknown option '--vidoe'")]);
   });
 

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { CLAIM_QUOTA_LABEL, buildAdmissionPolicies } from "../../../components/lib/admission-policies.js";
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
-import { sharedEnvironment } from "../../support/shared-environment.js";
-import type { SharedEnvironment } from "../../support/shared-environment.js";
+import { runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment } from "../../support/running-environment.js";
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 let objects: KubernetesObjectApi;
 let storageClass: string;
 
@@ -87,7 +87,7 @@ const own = () =>
   }).map((object) => ({ apiVersion: "admissionregistration.k8s.io/v1", ...object }));
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
   objects = environment.kubeConfig.makeApiClient(KubernetesObjectApi as never);
   storageClass = environment.contract.storageClass;
   await environment.core.createNamespace({ body: { metadata: { name: strange } } });

@@ -10,14 +10,14 @@ import { run } from "../../../local/command.js";
 import { fenced, projectFile } from "../../documents/markdown.js";
 import { prometheusOf, until } from "../../support/prometheus.js";
 import type { TestPrometheus } from "../../support/prometheus.js";
-import { sharedEnvironment } from "../../support/shared-environment.js";
-import type { SharedEnvironment } from "../../support/shared-environment.js";
+import { runningEnvironment } from "../../support/running-environment.js";
+import type { RunningEnvironment } from "../../support/running-environment.js";
 
-let environment: SharedEnvironment;
+let environment: RunningEnvironment;
 let prometheus: TestPrometheus;
 
 beforeAll(async () => {
-  environment = await sharedEnvironment();
+  environment = await runningEnvironment();
   prometheus = await prometheusOf(environment);
 });
 
