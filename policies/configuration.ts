@@ -1,5 +1,6 @@
 import { DEFAULT_LIMITS, LIMIT_SCHEMAS } from "./limits";
 import type { Limits } from "./limits";
+import { escaped } from "./model";
 import type { Rule } from "./model";
 
 /** How much a finding of a rule means. */
@@ -156,8 +157,4 @@ export function isAbout(exemption: Exemption, identities: readonly string[], mes
     identities.some((identity) => pattern.test(identity)) &&
     (exemption.finding === undefined || message.includes(exemption.finding))
   );
-}
-
-function escaped(text: string): string {
-  return text.replace(/[.+?^${}()|[\]\\]/g, "\\$&");
 }

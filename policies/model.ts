@@ -125,6 +125,11 @@ export function texts(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((entry) => typeof entry === "string") : [];
 }
 
+/** A text as the part of a pattern that matches it alone. */
+export function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
 /** The value as an object's entries; empty where it is none. */
 export function entries(value: unknown): [string, unknown][] {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
@@ -133,6 +138,12 @@ export function entries(value: unknown): [string, unknown][] {
 /** Whether the value is one of those allowed, or can't be known yet. */
 export function is(value: unknown, ...allowed: readonly unknown[]): boolean {
   return value === UNKNOWN || allowed.includes(value);
+}
+
+/** Whether everything in a value is known. */
+export function isKnown(value: unknown): boolean {
+  if (value === UNKNOWN) return false;
+  return typeof value !== "object" || value === null || Object.values(value).every(isKnown);
 }
 
 /** Whether there is a value, known or not. An empty text is none. */

@@ -1,7 +1,8 @@
-import { bucketsOf, partsOf, statementsOf } from "../../buckets";
-import type { Statement } from "../../buckets";
-import type { StackRule } from "../../model";
-import { at, UNKNOWN } from "../../model";
+import { bucketNames, bucketsOf, partsOf } from "../../buckets";
+import type { ResourceView, StackRule } from "../../model";
+import { isKnown } from "../../model";
+import { covers, isAboutAction, statementsOf } from "../../statements";
+import type { Statement } from "../../statements";
 
 export const bucketTlsOnly: StackRule = {
   name: "bucket-tls-only",
@@ -13,23 +14,43 @@ export const bucketTlsOnly: StackRule = {
   checkStack: (stack) =>
     bucketsOf(stack).flatMap((bucket) => {
       const documents = partsOf(stack, bucket, "policy").map(({ props }) => props["policy"]);
-      if (documents.includes(UNKNOWN)) return [];
-      const denies = documents.flatMap((document) => statementsOf(document) ?? []).some(deniesPlainHttp);
+      if (!isKnown(documents)) return [];
+      const closed = documents
+        .flatMap((document) => statementsOf(document) ?? [])
+        .filter(deniesPlainHttp)
+        .flatMap(({ resources }) => resources);
       const message =
         "no statement of its policy denies s3:* to * on the bucket and its objects while aws:SecureTransport is false; add one";
-      return denies ? [] : [{ urn: bucket.urn, message }];
+      return isWhole(bucket, closed) ? [] : [{ urn: bucket.urn, message }];
     }),
 };
 
-function deniesPlainHttp({ effect, actions, resources, everybody, conditions }: Statement): boolean {
+function deniesPlainHttp(statement: Statement): boolean {
+  const { effect, everybody, conditions } = statement;
+  const [{ operator, key, values } = { operator: "", key: "", values: [] }, ...further] = conditions;
   return (
     effect === "Deny" &&
     everybody &&
-    actions.some((action) => ["s3:*", "*"].includes(action)) &&
-    String(at(conditions, "Bool", "aws:SecureTransport")) === "false" &&
-    // A further condition would leave a way around.
-    Object.keys(conditions).length === 1 &&
-    (resources.includes("*") ||
-      (resources.some((arn) => arn.endsWith("/*")) && resources.some((arn) => !arn.endsWith("/*"))))
+    isAboutAction(statement, "s3:*") &&
+    /^Bool(?:IfExists)?$/.test(operator) &&
+    key === "aws:securetransport" &&
+    values.join() === "false" &&
+    // It would leave a way around.
+    further.length === 0
+  );
+}
+
+/** Whether the resources are those of the bucket itself and of everything in it. */
+function isWhole(bucket: ResourceView, resources: readonly string[]): boolean {
+  const names = bucketNames(bucket);
+  const arns =
+    names.length > 0
+      ? names.flatMap((name) =>
+          ["aws", "aws-cn", "aws-us-gov"].map((partition) => `arn:${partition}:s3:::${name}`),
+        )
+      : // S3 takes no policy that is for another bucket.
+        resources.filter((resource) => !resource.includes("/"));
+  return arns.some((arn) =>
+    [arn, `${arn}/*`].every((wanted) => resources.some((resource) => covers(resource, wanted))),
   );
 }

@@ -1,4 +1,5 @@
 import { UNKNOWN } from "../../../policies/model";
+import type { ResourceView } from "../../../policies/model";
 import { describeRules, kubernetes, pod, podSpec, resource } from "../examples.js";
 
 type Props = Record<string, unknown>;
@@ -34,6 +35,13 @@ const webIdentity = (StringEquals: Props) => ({
   Action: "sts:AssumeRoleWithWebIdentity",
   Condition: { StringEquals },
 });
+const inline = (...Statement: Props[]) =>
+  resource("aws:iam/role:Role", {
+    assumeRolePolicy: JSON.stringify({ Statement: [webIdentity({ ...SUB, ...AUD })] }),
+    inlinePolicies: [{}, { name: "s3", policy: JSON.stringify({ Statement }) }],
+  });
+const attached = (policyArn: unknown) =>
+  resource("aws:iam/rolePolicyAttachment:RolePolicyAttachment", { role: "r", policyArn });
 const SUB = { "oidc.test/id/X:sub": "system:serviceaccount:jobs:worker" };
 const AUD = { "oidc.test/id/X:aud": "sts.amazonaws.com" };
 
@@ -94,6 +102,19 @@ describeRules("access", {
       [cloudPolicy({ Effect: "Deny", Action: "*", Resource: "*" })],
       [cloudPolicy({ Effect: "Deny", NotAction: "s3:GetObject", Resource: "*" })],
       [cloudPolicy(allow({ Resource: "*", Condition: { StringLike: { "s3:prefix": "x" } } }))],
+      [cloudPolicy(allow({ Resource: "*", Condition: { StringEquals: { "aws:resourceTag/of": "video" } } }))],
+      [cloudPolicy(allow({ Resource: ["arn:aws:logs:eu-west-1:1:log-group:/aws/lambda/x:*"] }))],
+      [cloudPolicy(allow({ Resource: ["arn:aws:execute-api:eu-west-1:1:api/*"] }))],
+      [
+        resource("aws:iam/policy:Policy", {
+          policy: {
+            Statement: allow({ Resource: "*", Condition: { StringEquals: { "s3:prefix": UNKNOWN } } }),
+          },
+        }),
+      ],
+      [inline(allow())],
+      [attached("arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")],
+      [attached(UNKNOWN)],
       [resource("aws:iam/policy:Policy", { policy: UNKNOWN })],
     ],
     fail: [
@@ -105,6 +126,45 @@ describeRules("access", {
       ],
       [[cloudPolicy(allow(), allow({ Resource: "*" }))], "statement 2 is for every resource"],
       [[resource("aws:iam/policy:Policy", { policy: "nope" })], "no JSON document"],
+      ...["*:*", "s3:**", "s3:Get*", "s3:PutObjec?"].map((Action): [ResourceView[], string] => [
+        [cloudPolicy(allow({ Action }))],
+        `statement 1 allows ${Action}; list the actions`,
+      ]),
+      ...[
+        "arn:aws:s3:::*",
+        "arn:aws:s3:::*/*",
+        "arn:aws:s3:::videos*",
+        "arn:*",
+        "arn:aws:*:eu-west-1:1:x",
+        "arn:aws:kms:eu-west-1:1:key/*",
+        "arn:aws:secretsmanager:eu-west-1:1:secret:*",
+      ].map((Resource): [ResourceView[], string] => [
+        [cloudPolicy(allow({ Resource }))],
+        `statement 1 is for every resource, by ${Resource}; name`,
+      ]),
+      ...[
+        { Bool: { "aws:SecureTransport": "true" } },
+        { StringNotEquals: { "s3:prefix": "x" } },
+        { StringLikeIfExists: { "s3:prefix": "x" } },
+        { StringLike: { "s3:prefix": ["x", "*"] } },
+        { StringEquals: { "aws:PrincipalArn": "arn:role" } },
+      ].map((Condition): [ResourceView[], string] => [
+        [cloudPolicy(allow({ Resource: "*", Condition }))],
+        "statement 1 is for every resource, by *",
+      ]),
+      [[inline(allow({ Action: "s3:*" }))], "inline policy s3: statement 1 allows s3:*"],
+      [
+        [attached("arn:aws:iam::aws:policy/AdministratorAccess")],
+        "it has arn:aws:iam::aws:policy/AdministratorAccess, which allows everything",
+      ],
+      [
+        [
+          resource("aws:iam/role:Role", {
+            managedPolicyArns: ["arn:aws:iam::aws:policy/AmazonS3FullAccess"],
+          }),
+        ],
+        "it has arn:aws:iam::aws:policy/AmazonS3FullAccess",
+      ],
     ],
   },
   "no-static-cloud-key": {
@@ -118,6 +178,33 @@ describeRules("access", {
     pass: [
       [cloudRole(webIdentity({ ...SUB, ...AUD }))],
       [
+        resource("aws:iam/role:Role", {
+          assumeRolePolicy: { Statement: webIdentity({ ...AUD, "oidc.test/id/X:sub": UNKNOWN }) },
+        }),
+      ],
+      [
+        cloudRole({
+          Effect: "Allow",
+          Principal: { Service: "lambda.amazonaws.com" },
+          Action: "sts:AssumeRole*",
+        }),
+      ],
+      [
+        cloudRole({
+          Effect: "Allow",
+          Principal: { AWS: "arn:aws:iam::1:role/ci" },
+          Action: "sts:AssumeRole",
+        }),
+      ],
+      [
+        cloudRole({
+          Effect: "Allow",
+          Principal: { AWS: "arn:aws:iam::123456789012:root" },
+          Action: "sts:AssumeRole",
+          Condition: { ArnEquals: { "aws:PrincipalArn": "arn:aws:iam::123456789012:role/ci" } },
+        }),
+      ],
+      [
         cloudRole({
           Effect: "Allow",
           Principal: { Service: "pods.eks.amazonaws.com" },
@@ -129,6 +216,37 @@ describeRules("access", {
       [[cloudRole(webIdentity(AUD))], "bind sub with StringEquals"],
       [[cloudRole(webIdentity({ ...AUD, "oidc.test/id/X:sub": "system:serviceaccount:*:*" }))], "bind sub"],
       [[cloudRole(webIdentity(SUB))], "bind aud"],
+      ...["sts:*", "sts:AssumeRole*", "STS:assumerolewithwebidentity"].map(
+        (Action): [ResourceView[], string] => [
+          [cloudRole({ ...webIdentity(AUD), Action })],
+          "bind sub with StringEquals",
+        ],
+      ),
+      [
+        [cloudRole({ Effect: "Allow", Principal: { Federated: "arn:oidc" }, NotAction: "sts:TagSession" })],
+        "bind sub and aud",
+      ],
+      [
+        [
+          cloudRole({
+            ...webIdentity({}),
+            Condition: { StringEqualsIfExists: SUB, StringEquals: AUD },
+          }),
+        ],
+        "bind sub",
+      ],
+      [
+        [cloudRole(webIdentity({ ...AUD, "oidc.test/id/X:sub": ["system:a", "system:b"] }))],
+        "lets 2 ServiceAccounts take it (system:a, system:b); bind sub to one",
+      ],
+      ...["arn:aws:iam::123456789012:root", "123456789012"].map((AWS): [ResourceView[], string] => [
+        [cloudRole({ Effect: "Allow", Principal: { AWS }, Action: "sts:AssumeRole" })],
+        `statement 1 lets everybody in the account ${AWS} take it; name the role`,
+      ]),
+      [
+        [cloudRole({ Effect: "Deny", Principal: "*", Action: "sts:TagSession" }, webIdentity(AUD))],
+        "statement 2 lets every ServiceAccount",
+      ],
       [
         [cloudRole({ Effect: "Allow", Principal: "*", Action: "sts:AssumeRole" })],
         "statement 1 lets everybody take it",

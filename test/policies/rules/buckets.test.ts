@@ -46,6 +46,14 @@ const tls = (change: Props = {}) => ({
   Condition: { Bool: { "aws:SecureTransport": "false" } },
   ...change,
 });
+const everybody = (Condition: Props) => ({
+  Effect: "Allow",
+  Principal: "*",
+  Action: "s3:GetObject",
+  Resource: "*",
+  Condition,
+});
+const denied = (Resource: string) => ({ Effect: "Deny", Principal: "*", Action: "s3:*", Resource });
 const versioning = (status: string) => part("BucketVersioning", { versioningConfiguration: { status } });
 const ABORT = { status: "Enabled", filter: {}, abortIncompleteMultipartUpload: { daysAfterInitiation: 7 } };
 const NONCURRENT = { status: "Enabled", filter: {}, noncurrentVersionExpiration: { noncurrentDays: 30 } };
@@ -93,9 +101,38 @@ describeRules("buckets", {
       [bucket(), policy(tls())],
       [bucket(), policy(tls({ Principal: { AWS: "*" }, Resource: "*" }))],
       [bucket(), part("BucketPolicy", { policy: UNKNOWN })],
+      [bucket(), part("BucketPolicy", { policy: { Statement: [tls({ Resource: [UNKNOWN, UNKNOWN] })] } })],
+      [
+        bucket(),
+        policy(tls({ Resource: "arn:aws:s3:::videos" }), tls({ Resource: "arn:aws:s3:::videos/*" })),
+      ],
+      [bucket(), policy(tls({ Action: "S3:*", Condition: { Bool: { "aws:secureTransport": false } } }))],
+      [bucket(), policy(tls({ Resource: ["arn:aws-cn:s3:::videos", "arn:aws-cn:s3:::videos/*"] }))],
+      [bucket({ bucket: UNKNOWN }), { ...beforeUpdate(policy(tls())) }],
     ],
     fail: [
       [[bucket()], "aws:SecureTransport is false; add one"],
+      [
+        [bucket(), policy(tls({ Resource: ["arn:aws:s3:::videos", "arn:aws:s3:::videos/logs/*"] }))],
+        "add one",
+      ],
+      [[bucket(), policy(tls({ Resource: ["arn:aws:s3:::other", "arn:aws:s3:::other/*"] }))], "add one"],
+      [
+        [
+          bucket({ bucket: UNKNOWN }),
+          beforeUpdate(policy(tls({ Resource: ["arn:aws:s3:::videos", "arn:aws:s3:::videos/logs/*"] }))),
+        ],
+        "add one",
+      ],
+      [
+        [
+          bucket(),
+          policy(
+            tls({ Condition: { Bool: { "aws:SecureTransport": "false", "aws:ViaAWSService": "true" } } }),
+          ),
+        ],
+        "add one",
+      ],
       [[bucket(), policy(tls({ Resource: ["arn:aws:s3:::videos/*"] }))], "add one"],
       [[bucket(), policy(tls({ Effect: "Allow" }))], "add one"],
       [[bucket(), policy(tls({ Action: "s3:GetObject" }))], "add one"],
@@ -117,6 +154,11 @@ describeRules("buckets", {
       [bucket(), policy(tls())],
       [bucket()],
       [bucket(), policy({ Effect: "Allow", Principal: { AWS: "arn:role" }, Action: "s3:*", Resource: "*" })],
+      [bucket(), policy(everybody({ StringEquals: { "aws:PrincipalOrgID": "o-1" } }))],
+      [bucket(), policy(everybody({ ArnLike: { "aws:sourceArn": "arn:aws:s3:::logs" } }))],
+      [bucket(), policy(everybody({ IpAddress: { "aws:SourceIp": ["203.0.113.0/24", "2001:db8::/32"] } }))],
+      [bucket(), policy(denied("arn:aws:s3:::videos/private/*"))],
+      [bucket(), policy({ ...denied("arn:aws:s3:::videos"), Action: "s3:GetObject" })],
     ],
     fail: [
       [
@@ -129,8 +171,19 @@ describeRules("buckets", {
       ],
       [
         [bucket(), policy(tls(), { Effect: "Deny", Principal: "*", Action: "s3:*", Resource: "*" })],
-        "statement 2 denies everything to everybody",
+        "statement 2 denies everybody, the owner too, to change the policy",
       ],
+      [[bucket(), policy(denied("arn:aws:s3:::videos"))], "statement 1 denies everybody, the owner too"],
+      ...[
+        { Bool: { "aws:SecureTransport": "true" } },
+        { StringNotEquals: { "aws:PrincipalOrgID": "o-1" } },
+        { StringLike: { "aws:PrincipalArn": "*" } },
+        { IpAddress: { "aws:SourceIp": "0.0.0.0/0" } },
+        { NotIpAddress: { "aws:SourceIp": "203.0.113.0/24" } },
+      ].map((condition): [ResourceView[], string] => [
+        [bucket(), policy(everybody(condition))],
+        "statement 1 allows everybody; name the principals, or who they are in a condition",
+      ]),
       [[bucket(), part("BucketPolicy", { policy: "{nope" })], "is no JSON document"],
     ],
   },
