@@ -212,6 +212,88 @@ describe("on a desktop", () => {
   });
 });
 
+describe("earlier rows of a volume's audit", () => {
+  const TABLE = "The audit, the latest first";
+  const AUDIT = /\/api\/v1\/audit\?/;
+  const from = (last: number, count: number): string[] =>
+    Array.from({ length: count }, (_, index) => String(last - index));
+  const sequences = (page: Page): Promise<string[]> =>
+    page.getByRole("table", { name: TABLE }).locator("tbody td:nth-child(2)").allInnerTexts();
+  const button = (page: Page) => page.getByRole("button", { name: "Earlier rows" });
+
+  async function openVolume(index: number): Promise<TestPage> {
+    const made = await open({ path: `#/volume/${volumeName(index)}` });
+    await expect.poll(() => sequences(made.page), PATIENCE).toEqual(from(50, 20));
+    return made;
+  }
+
+  it("come once for a double click", async () => {
+    const { page, requests } = await openVolume(1);
+    await button(page).dblclick();
+    await expect.poll(() => sequences(page), PATIENCE).toEqual(from(50, 40));
+    await page.waitForResponse((response) => response.url().includes("/api/v1/volume"));
+    expect(await sequences(page)).toEqual(from(50, 40));
+    expect(requests.filter((address) => AUDIT.test(address))).toHaveLength(1);
+  });
+
+  it("are not shown of another volume than they were asked of", async () => {
+    const { page } = await openVolume(1);
+    let goOn = (): void => {};
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    await page.route(AUDIT, async (route) => {
+      await held;
+      await route.continue();
+    });
+    await button(page).click();
+    await page.goto(`${served.server.url}#/volume/${volumeName(2)}`);
+    await page.getByRole("heading", { level: 1, name: volumeName(2) }).waitFor();
+    await expect.poll(() => sequences(page), PATIENCE).toEqual(from(50, 20));
+    const answer = page.waitForResponse(AUDIT);
+    goOn();
+    await (await answer).finished();
+    await page.waitForResponse((response) => response.url().includes("/api/v1/volume"));
+    expect(await sequences(page)).toEqual(from(50, 20));
+  });
+
+  it("say why none came, and come when they are asked for again", async () => {
+    const { page } = await openVolume(1);
+    const error = { code: "catalogue-unreachable", message: "The catalogue can't be reached" };
+    await page.route(AUDIT, (route) => route.fulfill({ status: 503, json: { error } }));
+    await button(page).click();
+    const alert = page.getByRole("alert").filter({ hasText: "No earlier rows" });
+    await alert.waitFor();
+    expect(await alert.innerText()).toBe("No earlier rows: The catalogue can't be reached.");
+    expect(await sequences(page)).toEqual(from(50, 20));
+    await page.unroute(AUDIT);
+    await button(page).click();
+    await expect.poll(() => sequences(page), PATIENCE).toEqual(from(50, 40));
+    expect(await alert.count()).toBe(0);
+  });
+
+  it("are all there when rows are written meanwhile, few or many", async () => {
+    const { page } = await openVolume(0);
+    await button(page).click();
+    await expect.poll(() => sequences(page), PATIENCE).toEqual(from(50, 40));
+    // Paused, so that it reads either none of what is written or all.
+    await page.waitForResponse((response) => response.url().includes("/api/v1/volume"));
+    await page.getByRole("button", { name: "Pause" }).click();
+    await addDeletions(catalogue, 3, 1);
+    await page.getByRole("button", { name: "Go on" }).click();
+    await expect.poll(async () => (await sequences(page))[0], PATIENCE).toBe("56");
+    expect(await sequences(page)).toEqual(from(56, 46));
+    await page.getByRole("button", { name: "Pause" }).click();
+    await addDeletions(catalogue, 15, 1);
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByText("Many rows were written since.").waitFor();
+    expect(await sequences(page)).toEqual(from(56, 46));
+    await button(page).click();
+    await expect.poll(() => sequences(page), PATIENCE).toEqual(from(56, 56));
+    expect(await button(page).count()).toBe(0);
+    await page.getByRole("button", { name: "Show the latest rows" }).click();
+    await expect.poll(() => sequences(page), PATIENCE).toEqual(from(86, 20));
+  });
+});
+
 describe("without a mouse", () => {
   it("leads by the tab key through everything, each with a ring that is seen, and opens a volume and comes back", async () => {
     const { page } = await open();

@@ -1,9 +1,10 @@
 import { formatBytes, formatCount, formatPercent, formatSpan, formatTime, plural } from "../format.js";
 import { HOURS_OFFERED } from "../model.js";
-import type { AuditEntry, JobDetail, VolumeDetail } from "../model.js";
+import type { JobDetail, VolumeDetail } from "../model.js";
 import { stateWord } from "../words.js";
 import { h } from "./dom.js";
 import type { Content, Description } from "./dom.js";
+import type { EarlierRows } from "./earlier-rows.js";
 import {
   actionWord,
   ago,
@@ -24,7 +25,10 @@ import { plotOf, spanOf } from "./plots.js";
 
 export interface VolumeActions {
   readonly hours: (hours: number) => void;
+  /** Asks for the audit's rows before those shown. */
   readonly earlier: () => void;
+  /** Shows the audit's latest rows again. */
+  readonly latest: () => void;
 }
 
 export function back(): Description {
@@ -34,11 +38,11 @@ export function back(): Description {
 export function volumeView(
   detail: VolumeDetail,
   highWaterPercent: number | null,
-  earlier: readonly AuditEntry[],
+  earlier: EarlierRows,
   actions: VolumeActions,
 ): Content[] {
   const { volume, at, tenants, sweeps, due, evicted, pressure, audit } = detail;
-  const entries = [...audit, ...earlier];
+  const entries = earlier.rows.length > 0 ? earlier.rows : audit;
   return [
     back(),
     h("h1", { key: "title", tabindex: "-1" }, volume.name, " ", conditionBadge(volume)),
@@ -113,13 +117,32 @@ export function volumeView(
       "audit",
       "Audit",
       entries.length === 0 ? "nothing was deleted or moved here" : "the latest first",
-      entries.length > 0 && auditTable(entries, at, false),
-      (entries.at(-1)?.sequence ?? 1) > 1 &&
+      earlier.behind &&
         h(
           "p",
-          { class: "pager" },
-          h("button", { type: "button", on: { click: actions.earlier } }, "Earlier rows"),
+          { key: "newer", class: "pager" },
+          h("button", { type: "button", on: { click: actions.latest } }, "Show the latest rows"),
+          quiet("Many rows were written since."),
         ),
+      entries.length > 0 && auditTable(entries, at, false),
+      (entries.at(-1)?.sequence ?? 1) > 1 && earlierPart(earlier, actions),
+    ),
+  ];
+}
+
+function earlierPart({ asking, problem, ended }: EarlierRows, actions: VolumeActions): Content {
+  if (ended) return h("p", { key: "ended", class: "hint" }, "The catalogue has no rows before these.");
+  return [
+    problem !== undefined &&
+      h("p", { key: "failed", class: "trouble", role: "alert" }, `No earlier rows: ${problem}.`),
+    h(
+      "p",
+      { key: "earlier", class: "pager" },
+      h(
+        "button",
+        { type: "button", "aria-disabled": asking ? "true" : null, on: { click: actions.earlier } },
+        "Earlier rows",
+      ),
     ),
   ];
 }

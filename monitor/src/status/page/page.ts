@@ -12,6 +12,8 @@ import { LEVEL_WORDS } from "../words.js";
 import { back, jobView, volumeView } from "./details.js";
 import { h, render } from "./dom.js";
 import type { Content, Description } from "./dom.js";
+import { answered, asked, nothingEarlier, withLatest } from "./earlier-rows.js";
+import type { EarlierRows } from "./earlier-rows.js";
 import { overview } from "./overview.js";
 import { badge, empty, quiet } from "./parts.js";
 import type { Unfolding } from "./parts.js";
@@ -43,7 +45,8 @@ const state = {
   receivedAt: 0,
   volume: NOTHING as Answer<VolumeDetail>,
   job: NOTHING as Answer<JobDetail>,
-  earlier: [] as readonly AuditEntry[],
+  /** Of the volume that is shown. */
+  earlier: nothingEarlierOn(routeOf(location.hash)),
   hours: 24,
   search: "",
   sort: "fullness" as VolumeSort,
@@ -68,6 +71,10 @@ function routeOf(hash: string): Route {
     // Not what this page has made.
   }
   return { view: "overview" };
+}
+
+function nothingEarlierOn(route: Route): EarlierRows {
+  return nothingEarlier(route.view === "volume" ? route.name : "");
 }
 
 async function ask<T>(address: string, before: Answer<T>): Promise<Answer<T>> {
@@ -117,7 +124,9 @@ async function refreshDetail(route: Route, stillAsked: () => boolean): Promise<v
   if (route.view === "volume") {
     const name = encodeURIComponent(route.name);
     const answer = await ask(`/api/v1/volume?name=${name}&hours=${state.hours}`, state.volume);
-    if (stillAsked()) state.volume = { ...answer, value: answer.value ?? sameVolume(route.name) };
+    if (!stillAsked()) return;
+    state.volume = { ...answer, value: answer.value ?? sameVolume(route.name) };
+    if (state.volume.value) state.earlier = withLatest(state.earlier, state.volume.value.audit);
   } else if (route.view === "job") {
     const answer = await ask(`/api/v1/job?id=${encodeURIComponent(route.id)}`, state.job);
     if (stillAsked()) state.job = answer;
@@ -233,7 +242,7 @@ function volumePage(name: string, status: Status | undefined): Content {
         `${problem}. What is shown is from ${formatTime(value.at)}.`,
       ),
     ...([
-      volumeView(value, status?.volumes?.highWaterPercent ?? null, state.earlier, { hours, earlier }),
+      volumeView(value, status?.volumes?.highWaterPercent ?? null, state.earlier, { hours, earlier, latest }),
     ] as Content[]),
   ];
 }
@@ -294,22 +303,30 @@ function hours(chosen: number): void {
 
 async function earlier(): Promise<void> {
   const detail = state.volume.value;
-  if (!detail) return;
-  const before = state.earlier.at(-1)?.sequence ?? detail.audit.at(-1)?.sequence ?? 0;
-  const name = encodeURIComponent(detail.volume.name);
-  const more = await ask<AuditEntry[]>(`/api/v1/audit?volume=${name}&before=${before}`, NOTHING);
-  state.earlier = [...state.earlier, ...(more.value ?? [])];
+  if (!detail || state.earlier.asking) return;
+  state.earlier = asked(state.earlier, detail.audit);
+  draw();
+  const { volume, rows } = state.earlier;
+  const before = rows.at(-1)?.sequence ?? 0;
+  const address = `/api/v1/audit?volume=${encodeURIComponent(volume)}&before=${before}`;
+  const answer = await ask<AuditEntry[]>(address, NOTHING);
+  if (state.earlier.volume !== volume) return;
+  state.earlier = answered(state.earlier, before, answer);
   draw();
 }
 
-/** Of a detail's first rows some have become earlier ones since; none is shown twice. */
+function latest(): void {
+  state.earlier = nothingEarlier(state.earlier.volume);
+  draw();
+}
+
 function routeChanged(): void {
   const next = routeOf(location.hash);
   const before = state.route;
   if (JSON.stringify(next) === JSON.stringify(before)) return;
   if (before.view === "overview") state.scrolledTo = scrollY;
   state.route = next;
-  state.earlier = [];
+  state.earlier = nothingEarlierOn(next);
   draw();
   if (next.view === "overview") scrollTo(0, state.scrolledTo);
   else {
