@@ -19,7 +19,7 @@ function report(problems: Problem[], key: string, value: unknown, allowed: strin
 }
 
 /** A non-empty text; `allowed` describes what `pattern` wants. */
-export function text(pattern: RegExp, allowed: string): Check<string> {
+export function text(pattern: Pick<RegExp, "test">, allowed: string): Check<string> {
   return (value, key, problems) =>
     typeof value === "string" && pattern.test(value) ? value : report(problems, key, value, allowed);
 }

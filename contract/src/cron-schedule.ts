@@ -9,17 +9,22 @@ interface Schedule {
   readonly eitherDay: boolean;
 }
 
-/** Minute, hour, day of the month, month, day of the week (Sunday is 0 and 7). */
+/** Minute, hour, day of the month, month, day of the week. Sunday is 0: unlike cron, Kubernetes refuses 7. */
 const LIMITS = [
   [0, 59],
   [0, 23],
   [1, 31],
   [1, 12],
-  [0, 7],
+  [0, 6],
 ] as const;
 const DAY_SECONDS = 86_400;
 /** After this many days the calendar repeats, but for the skipped leap years of some centuries. */
 const CALENDAR_DAYS = 28 * 365 + 7;
+
+/** Whether a text is a cron schedule of five numeric fields that Kubernetes takes. */
+export function isCronSchedule(text: string): boolean {
+  return parse(text) !== undefined;
+}
 
 /**
  * The longest time, in seconds, between two starts of a cron schedule, on a clock without summer time.
@@ -62,10 +67,14 @@ function parse(schedule: string): Schedule | undefined {
     hours: hours!,
     daysOfMonth: new Set(daysOfMonth),
     months: new Set(months),
-    // Sunday is 0 and 7.
-    daysOfWeek: new Set(daysOfWeek!.map((value) => value % 7)),
-    eitherDay: !fields[2]!.startsWith("*") && !fields[4]!.startsWith("*"),
+    daysOfWeek: new Set(daysOfWeek),
+    eitherDay: !isEvery(fields[2]!) && !isEvery(fields[4]!),
   };
+}
+
+/** Whether a field says nothing, as robfig/cron has it: a step of every second day and more says something. */
+function isEvery(field: string): boolean {
+  return field.split(",").some((part) => /^\*(?:\/0?1)?$/.test(part));
 }
 
 function valuesOf(field: string, minimum: number, maximum: number): number[] | undefined {

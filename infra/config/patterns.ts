@@ -1,3 +1,5 @@
+import { isCronSchedule } from "@video-storage/contract/cron-schedule";
+
 import { text } from "../checks.js";
 
 const DNS_LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?";
@@ -5,8 +7,6 @@ export const LABEL_KEY =
   /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 const CIDR =
   /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!\/)|(?=\/))){4}\/(?:3[0-2]|[12]?\d)$|^[0-9a-f:]+\/\d{1,3}$/;
-const CRON_FIELD = String.raw`(?:\*|\d{1,2}(?:-\d{1,2})?)(?:\/\d{1,2})?`;
-const CRON = new RegExp(`^${CRON_FIELD}(?:,${CRON_FIELD})*(?: ${CRON_FIELD}(?:,${CRON_FIELD})*){4}$`);
 
 /** The texts that more than one key may hold. */
 
@@ -46,7 +46,10 @@ export const bucketName = text(
 export const region = text(/^[a-z0-9-]{1,40}$/, "a region such as us-east-1");
 export const hostName = text(/^[A-Za-z0-9](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?$/, "a host name or address");
 export const cidr = text(CIDR, "a CIDR such as 203.0.113.0/24");
-export const cronSchedule = text(CRON, "a cron schedule of five numeric fields such as */10 * * * *");
+export const cronSchedule = text(
+  { test: isCronSchedule },
+  "a cron schedule of five numeric fields such as */10 * * * *, with the day of the week from 0, Sunday, to 6",
+);
 export const timeZone = text(/^[A-Za-z0-9_+-]+(?:\/[A-Za-z0-9_+-]+)*$/, "a time zone such as Etc/UTC");
 export const certificates = text(
   /^-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----\s*$/,

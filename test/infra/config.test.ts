@@ -244,6 +244,8 @@ describe("a configuration", () => {
     ["cleanup.image", "example.test/cleanup:latest", "cleanup.image", "an image by digest"],
     ["cleanup.schedule", "every minute", "cleanup.schedule", "a cron schedule"],
     ["cleanup.schedule", "* * * *", "cleanup.schedule", "a cron schedule"],
+    ["cleanup.schedule", "0 3 * * 7", "cleanup.schedule", "the day of the week from 0, Sunday, to 6"],
+    ["cleanup.schedule", "60 3 * * 1", "cleanup.schedule", "a cron schedule"],
     ["cleanup.startingDeadline", "5s", "cleanup.startingDeadline", "a duration of at least 10 seconds"],
     ["cleanup.checkPods", "maybe", "cleanup.checkPods", "true or false"],
     ["catalogue.port", 70_000, "catalogue.port", "a whole number from 1 to 65535"],

@@ -369,21 +369,31 @@ describe("the longest time between two starts", () => {
     ["0,15 9-17 * * *", 57_600 - 900],
     ["0 0 * * *", 86_400],
     ["0 0 * * 1-5", 3 * 86_400],
-    ["0 0 * * 7", 7 * 86_400],
+    ["0 0 * * 0", 7 * 86_400],
     ["0 0 1 * *", 31 * 86_400],
     // Either day is enough where both are said: the 1st, or a Monday.
     ["0 0 1 * 1", 7 * 86_400],
+    // A step says something too, unless it is of one: the 1st, 3rd and so on, or a Monday.
+    ["0 0 */2 * 1", 2 * 86_400],
+    ["0 0 */1 * 1", 7 * 86_400],
+    ["0 0 1 * */1", 31 * 86_400],
     ["0 0 29 2 *", (4 * 365 + 1) * 86_400],
   ])("of %s is %i seconds", (schedule, seconds) => {
     expect(longestCronGap(schedule)).toBe(seconds);
   });
 
-  it.each(["0 0 30 2 *", "60 * * * *", "* * * *", "*/0 * * * *", "x * * * *", "9-3 * * * *", "* * 0 * *"])(
-    "of %s is none",
-    (schedule) => {
-      expect(longestCronGap(schedule)).toBeUndefined();
-    },
-  );
+  it.each([
+    "0 0 30 2 *",
+    "60 * * * *",
+    "* * * *",
+    "*/0 * * * *",
+    "x * * * *",
+    "9-3 * * * *",
+    "* * 0 * *",
+    "0 0 * * 7",
+  ])("of %s is none", (schedule) => {
+    expect(longestCronGap(schedule)).toBeUndefined();
+  });
 
   it("is what a walk through the minutes finds", () => {
     const minute = fc.uniqueArray(fc.integer({ min: 0, max: 59 }), { minLength: 1, maxLength: 4 });

@@ -1,3 +1,4 @@
+import type { ResourceView } from "../../../policies/model";
 import { claim, cronJob, describeRules, kubernetes, pod, podSpec } from "../examples.js";
 
 const SWEEP = {
@@ -42,9 +43,27 @@ describeRules("cleanup-jobs", {
     ],
   },
   "schedule-stated": {
-    pass: [[cronJob()], [cronJob({ schedule: "7,37 2-4 * * 1-5" })]],
+    pass: [
+      [cronJob()],
+      [cronJob({ schedule: "7,37 2-4 * * 1-5" })],
+      [cronJob({ schedule: "0 3 ? jan-mar SUN,wed/2" })],
+    ],
     fail: [
-      [[cronJob({ schedule: "61 * * * *" })], "schedule 61 * * * * can't be read"],
+      [
+        [cronJob({ schedule: "61 * * * *" })],
+        'schedule 61 * * * * can\'t be read, because its minute is "61"; write 0 to 59, alone',
+      ],
+      ...["0 3 * * 7", "0 3 * * 5#2", "0 3 * * 5L", "0 3 * * L", "0 3 * * H"].map(
+        (schedule): [ResourceView[], string] => [
+          [cronJob({ schedule })],
+          `because its day of the week is "${schedule.slice(8)}"; write 0 to 6 or SUN to SAT`,
+        ],
+      ),
+      [[cronJob({ schedule: "0 3 L * *" })], 'its day of the month is "L"; write 1 to 31'],
+      [[cronJob({ schedule: "H * * * *" })], 'its minute is "H"'],
+      [[cronJob({ schedule: "0/0 * * * *" })], 'its minute is "0/0"'],
+      [[cronJob({ schedule: "0 9-3 * * *" })], 'its hour is "9-3"'],
+      [[cronJob({ schedule: "0 0 30 feb *" })], "never comes to a start; name a day that there is"],
       [[cronJob({ schedule: "TZ=Europe/Zurich 1 * * * *" })], "names a time zone"],
       [[cronJob({ schedule: "* * * *" })], "has 4 fields"],
       [[cronJob({ schedule: "0 * * * * *" })], "has 6 fields"],
@@ -66,6 +85,7 @@ describeRules("cleanup-jobs", {
       ],
       // Often in one hour, never in the rest of the day.
       [[claim(), sweep({}, { schedule: "* 4 * * *" })], "swept every 82860 s"],
+      [[claim(), sweep({}, { schedule: "* 0-5 * * *" })], "swept every 64860 s"],
     ],
     limits: { fillBytesPerSecond: "1Mi" },
   },
