@@ -1,4 +1,4 @@
-import { DEFAULT_LIMITS, LIMIT_SCHEMAS } from "./limits";
+import { bytesOf, DEFAULT_LIMITS, LIMIT_SCHEMAS } from "./limits";
 import type { Limits } from "./limits";
 import { escaped } from "./model";
 import type { Rule } from "./model";
@@ -85,18 +85,24 @@ export function ruleSettings(
     if (!(rule.limits ?? []).includes(key as keyof Limits)) {
       const known = ["enforcementLevel", "exemptions", ...(rule.limits ?? [])].join(", ");
       problems.push(`${rule.name}.${key}: there is no such setting; there are ${known}`);
-    } else if (typeName(value) !== LIMIT_SCHEMAS[key as keyof Limits].type) {
-      problems.push(
-        `${rule.name}.${key}: is ${JSON.stringify(value)}; write a value of type ${LIMIT_SCHEMAS[key as keyof Limits].type}`,
-      );
-    } else {
-      limits[key] = value;
+      continue;
     }
+    const allowed = allowedUnless(value, key as keyof Limits);
+    if (allowed === undefined) limits[key] = value;
+    else problems.push(`${rule.name}.${key}: is ${JSON.stringify(value)}; write ${allowed}`);
   }
   return {
     limits: limits as unknown as Limits,
     exemptions: exemptionsOf(rule.name, given["exemptions"], today, problems),
   };
+}
+
+/** What a limit may be, where the value is something else. */
+function allowedUnless(value: unknown, limit: keyof Limits): string | undefined {
+  const { type, isSize } = LIMIT_SCHEMAS[limit];
+  if (typeName(value) !== type) return `a value of type ${type}`;
+  // No size would compare as any, and nothing can be divided by a speed of 0.
+  return isSize && !((bytesOf(value) ?? 0n) > 0n) ? "a size above 0, such as 64Mi" : undefined;
 }
 
 function levelOf(name: string, given: unknown, problems: string[]): Level | undefined {

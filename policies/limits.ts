@@ -33,12 +33,22 @@ export const DEFAULT_LIMITS = JSON.parse(
 interface LimitSchema {
   readonly type: "string" | "integer" | "boolean" | "array";
   readonly description: string;
+  /** Whether it is a text that says a size. */
+  readonly isSize?: true;
 }
 
 /** How each limit is written in the pack's configuration. */
 export const LIMIT_SCHEMAS: Readonly<Record<keyof Limits, LimitSchema>> = {
-  maximumClaim: { type: "string", description: "largest size that a claim may ask for, such as 16Ti" },
-  minimumClaim: { type: "string", description: "smallest size that a claim may ask for, such as 1Mi" },
+  maximumClaim: {
+    type: "string",
+    description: "largest size that a claim may ask for, such as 16Ti",
+    isSize: true,
+  },
+  minimumClaim: {
+    type: "string",
+    description: "smallest size that a claim may ask for, such as 1Mi",
+    isSize: true,
+  },
   allowedStorageClasses: {
     type: "array",
     description: "classes that a claim may name besides the stack's own; empty for any",
@@ -56,6 +66,7 @@ export const LIMIT_SCHEMAS: Readonly<Record<keyof Limits, LimitSchema>> = {
   fillBytesPerSecond: {
     type: "string",
     description: "how fast a volume fills, in bytes a second, such as 64Mi",
+    isSize: true,
   },
   maximumAbortDays: {
     type: "integer",

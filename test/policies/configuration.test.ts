@@ -96,6 +96,18 @@ describe("the pack's configuration", () => {
     ]);
   });
 
+  it.each([
+    ["claim-bounded", "maximumClaim", "16TiB"],
+    ["claim-bounded", "minimumClaim", "0"],
+    ["swept-before-full", "fillBytesPerSecond", "64 Mi"],
+    ["swept-before-full", "fillBytesPerSecond", "0"],
+  ])("is refused where %s.%s is %s, which is no size to compare with", (rule, limit, value) => {
+    expect(problems({ [rule]: { [limit]: value } })).toEqual([
+      `${rule}.${limit}: is "${value}"; write a size above 0, such as 64Mi`,
+    ]);
+    expect(problems({ [rule]: { [limit]: "1.5Gi" } })).toEqual([]);
+  });
+
   it("of each environment can be read", () => {
     const folder = fileURLToPath(new URL("../../policies/environments", import.meta.url));
     const files = readdirSync(folder);
