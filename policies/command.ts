@@ -22,7 +22,7 @@ guard the storage layer. Nothing is contacted and nothing is changed.
   --help               prints this
 
 Ends with 0 when no mandatory rule is broken, 1 when one is, 2 when the options, the configuration or a
-manifest can't be read.
+manifest can't be read, or a folder has none.
 
   npm run render -- --stack production --out manifests
   npm run policy -- manifests --environment production

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -69,6 +69,28 @@ describe("npm run policy", () => {
     expect(stdout).toContain("1 mandatory findings, 0 advisory");
   });
 
+  it("finds what the API lists without a kind, and what links lead to, once", async () => {
+    const { metadata, spec } = manifest(podSpec({ hostPID: true })) as Record<string, unknown>;
+    write("listed/pods.yaml", { apiVersion: "v1", kind: "PodList", items: [{ metadata, spec }] }, closed);
+    write("elsewhere/linked.yaml", manifest(podSpec({ hostIPC: true })));
+    symlinkSync(join(directory, "elsewhere/linked.yaml"), join(directory, "listed/a.yaml"));
+    symlinkSync(join(directory, "elsewhere"), join(directory, "listed/folder"));
+    symlinkSync(join(directory, "listed"), join(directory, "listed/itself"));
+    const { code, stdout } = await run(join(directory, "listed"), "--json");
+    const { objects, violations } = JSON.parse(stdout) as {
+      objects: number;
+      violations: { urn: string; message: string }[];
+    };
+    expect([code, objects, violations.map(({ urn, message }) => [urn, message])]).toEqual([
+      1,
+      3,
+      [
+        [`${join(directory, "listed/a.yaml")}#Pod/jobs/p`, "hostIPC is true; leave it out"],
+        [`${join(directory, "listed/pods.yaml")}#Pod/jobs/p`, "hostPID is true; leave it out"],
+      ],
+    ]);
+  });
+
   it("advises where the environment does, and prints JSON", async () => {
     const file = write("dev.yaml", manifest(podSpec({ hostPID: true })), closed);
     const { code, stdout } = await run(file, "--environment", "dev", "--json");
@@ -125,6 +147,24 @@ describe("npm run policy", () => {
     expect([code, stderr]).toEqual([
       2,
       expect.stringMatching(/a\.yaml: .*\n.*b\.yaml: document 1 has no apiVersion and kind/),
+    ]);
+  });
+
+  it("ends with 2 over a folder without manifests, a link that leads nowhere and an alias of nothing", async () => {
+    const [empty, odd] = [join(directory, "empty"), join(directory, "odd-files")];
+    mkdirSync(empty);
+    write("odd-files/alias.yaml", "a: *nothing\n");
+    write("odd-files/list.yaml", { apiVersion: "v1", kind: "List", items: [{ metadata: {} }] });
+    symlinkSync("/nowhere/x.yaml", join(odd, "link.yaml"));
+    const { code, stdout, stderr } = await run(empty, odd);
+    const about = (name: string, problem: string) =>
+      expect.stringContaining(`${join(odd, name)}: ${problem}`) as string;
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr.trimEnd().split("\n")).toEqual([
+      `${empty}: it holds no manifest; name a folder with files that end in .yaml, .yml or .json`,
+      about("alias.yaml", "Unresolved alias"),
+      about("link.yaml", "ENOENT"),
+      about("list.yaml", "item 1 of document 1 has no apiVersion and kind"),
     ]);
   });
 
