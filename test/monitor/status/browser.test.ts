@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Page } from "playwright-core";
+import type { Alert, Problem, Status } from "@video-storage/monitor/status/model";
 import { startBrowser } from "../../support/browser.js";
 import type { TestBrowser, TestPage } from "../../support/browser.js";
 import { startPostgres } from "../../support/postgres.js";
@@ -187,6 +188,36 @@ describe("on a desktop", () => {
     expect(facts).toMatch(/Next sweep\s+!? ?delete uploaded for \d+[smhd], allowed are 1m/);
     expect(facts).toMatch(/Tenant\s+acme/);
     expect(complaints).toEqual([]);
+  });
+
+  it("shows alerts of one name and summary, each, for as long as it fires", async () => {
+    const alert = (severity: string): Alert => ({
+      ...{ name: "NodeFilesystemAlmostOutOfSpace", state: "firing", severity },
+      ...{ since: "2026-01-01T00:00:00.000Z", summary: "slot-0 has 2.0 % of its space left" },
+      ...{ description: "", runbook: "https://runbooks.test/" },
+    });
+    let firing = [alert("critical"), alert("warning")];
+    const { page } = await open();
+    await page.route(/\/api\/v1\/status/, async (route) => {
+      const response = await route.fetch();
+      const status = (await response.json()) as Status;
+      const problems = firing.map(({ severity, summary }): Problem => ({
+        level: severity === "critical" ? "failing" : "attention",
+        ...{ code: "alert-NodeFilesystemAlmostOutOfSpace", message: summary, part: "alerts" },
+      }));
+      const alerts = { rules: 2, alerts: firing };
+      await route.fulfill({ response, json: { ...status, problems, alerts } });
+    });
+    const badges = (list: string) => page.locator(`ul.${list} > li .badge`).allInnerTexts();
+    await expect.poll(() => badges("alerts"), PATIENCE).toEqual(["✕ critical", "! warning"]);
+    await page.waitForResponse((response) => response.url().includes("/api/v1/status"));
+    expect(await badges("alerts")).toEqual(["✕ critical", "! warning"]);
+    expect(await badges("problems")).toEqual(["✕ failing", "! look"]);
+    await page.locator("ul.alerts > li").nth(1).getByRole("link").focus();
+    firing = [alert("warning")];
+    await expect.poll(() => badges("alerts"), PATIENCE).toEqual(["! warning"]);
+    expect(await badges("problems")).toEqual(["! look"]);
+    expect(await page.evaluate(FOCUSED)).toMatchObject({ tag: "a" });
   });
 
   it("keeps scroll and focus while it asks again, and rests while it is paused", async () => {

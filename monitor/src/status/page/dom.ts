@@ -70,12 +70,12 @@ export function render(parent: HTMLElement, ...contents: Content[]): void {
 
 function renderChildren(parent: Element, children: readonly (Description | string)[]): void {
   const old = [...parent.childNodes];
-  const keyed = new Map<string, Element>();
+  const keyed = new Map<string, Element[]>();
   const unkeyed: ChildNode[] = [];
   for (const node of old) {
     const key = node instanceof Element ? made.get(node)?.description.key : undefined;
     if (key === undefined) unkeyed.push(node);
-    else keyed.set(key, node as Element);
+    else keyed.set(key, [...(keyed.get(key) ?? []), node as Element]);
   }
   const kept = new Set<ChildNode>();
   let position: ChildNode | null = parent.firstChild;
@@ -97,9 +97,10 @@ function textNode(text: string, unkeyed: ChildNode[]): Text {
   return node;
 }
 
-function elementFor(child: Description, keyed: Map<string, Element>, unkeyed: ChildNode[]): Element {
+function elementFor(child: Description, keyed: Map<string, Element[]>, unkeyed: ChildNode[]): Element {
   if (child.key !== undefined) {
-    const node = keyed.get(child.key);
+    // Each is taken once: two children of one key would otherwise be one element, and the first be lost.
+    const node = keyed.get(child.key)?.shift();
     if (node?.localName === child.tag) return node;
     return document.createElement(child.tag);
   }

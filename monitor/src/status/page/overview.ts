@@ -68,7 +68,7 @@ function problems({ problems: found, level }: Status): Description {
     found.map(({ level: of, code, message, part }) =>
       h(
         "li",
-        { key: `${code} ${message}`, class: of },
+        { key: `${of} ${code} ${message}`, class: of },
         badge(of, of === "failing" ? "failing" : "look"),
         h("span", {}, message),
         SECTIONS.has(part) && h("a", { href: `#${part}`, "aria-label": `Show ${part}` }, "show"),
@@ -428,7 +428,7 @@ function alertItem(
   const level = state === "pending" ? "ok" : severity === "critical" ? "failing" : "attention";
   return h(
     "li",
-    { key: `${name} ${summary}`, class: level },
+    { key: `${severity} ${state} ${name} ${summary}`, class: level },
     h(
       "p",
       {},

@@ -197,7 +197,7 @@ export function dueTable(caption: string, jobs: readonly DueJob[], withVolume: b
     { title: "Why", class: "wide" },
   ];
   const rows = jobs.map((job) => ({
-    key: job.job,
+    key: `${job.volume} ${job.tenant} ${job.job}`,
     cells: [
       ...[jobLink(job.job), job.tenant],
       ...(withVolume ? [volumeLink(job.volume)] : []),
