@@ -45,6 +45,23 @@ export function podTemplateOf(resource: ResourceView): PodTemplate {
   };
 }
 
+/** Where a kind says how many pods it has at once; a DaemonSet has one for each node, however many there are. */
+const COUNT_PATHS: Readonly<Record<string, readonly string[]>> = {
+  Deployment: ["spec", "replicas"],
+  StatefulSet: ["spec", "replicas"],
+  ReplicaSet: ["spec", "replicas"],
+  ReplicationController: ["spec", "replicas"],
+  Job: ["spec", "parallelism"],
+  CronJob: ["spec", "jobTemplate", "spec", "parallelism"],
+};
+
+/** How many pods the resource has at once; one where it doesn't say. */
+export function podCountOf(resource: ResourceView): number {
+  const path = COUNT_PATHS[kindOf(resource) ?? ""];
+  const count = path && at(resource.props, ...path);
+  return typeof count === "number" ? count : 1;
+}
+
 /** All containers of a pod, those that run before it and beside it included. */
 export function containersOf({ spec }: PodTemplate): ContainerView[] {
   return ["initContainers", "containers", "ephemeralContainers"].flatMap((list) =>

@@ -1,3 +1,4 @@
+import { claimantsIn, declaredClaims } from "../../claims";
 import type { StackRule } from "../../model";
 import { at, is, nameOf, shown } from "../../model";
 
@@ -9,11 +10,13 @@ export const claimClassBindsLate: StackRule = {
   level: "mandatory",
   severity: "high",
   limits: ["allowedStorageClasses"],
-  subjectsOf: (stack) => stack.ofKind("PersistentVolumeClaim"),
+  subjectsOf: claimantsIn,
   checkStack(stack, { allowedStorageClasses }) {
     const classes = new Map(stack.ofKind("StorageClass").map((resource) => [nameOf(resource), resource]));
-    const claims = stack.ofKind("PersistentVolumeClaim");
-    const used = new Set(claims.map((claim) => at(claim.props, "spec", "storageClassName")));
+    const claims = claimantsIn(stack)
+      .flatMap(declaredClaims)
+      .map(({ urn, prefix, spec }) => ({ urn, prefix, name: at(spec, "storageClassName") }));
+    const used = new Set(claims.map(({ name }) => name));
     const late = [...classes]
       .filter(
         ([name, { props }]) => used.has(name) && !is(props["volumeBindingMode"], "WaitForFirstConsumer"),
@@ -24,12 +27,11 @@ export const claimClassBindsLate: StackRule = {
       }));
     if (allowedStorageClasses.length === 0) return late;
     const strange = claims
-      .map((claim) => ({ urn: claim.urn, name: at(claim.props, "spec", "storageClassName") }))
       .filter(({ name }) => typeof name === "string" && !classes.has(name))
       .filter(({ name }) => !allowedStorageClasses.includes(name as string))
-      .map(({ urn, name }) => ({
+      .map(({ urn, prefix, name }) => ({
         urn,
-        message: `the class ${String(name)} is neither the stack's nor allowed; allowed are ${allowedStorageClasses.join(", ")}`,
+        message: `${prefix}the class ${String(name)} is neither the stack's nor allowed; allowed are ${allowedStorageClasses.join(", ")}`,
       }));
     return [...late, ...strange];
   },
