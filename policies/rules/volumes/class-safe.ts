@@ -2,7 +2,9 @@ import type { ResourceRule } from "../../model";
 import { at, entries, is, isSet, kindOf, shown, texts, UNKNOWN } from "../../model";
 
 const NO_PROVISIONER = "kubernetes.io/no-provisioner";
-const WANTED_OPTIONS = ["noexec", "nodev", "nosuid"];
+/** What is wanted, and what takes it back: of the two, the last one counts. */
+const WANTED_OPTIONS = { noexec: "exec", nodev: "dev", nosuid: "suid" };
+const IS_DEFAULT = /^storageclass\.(?:beta\.)?kubernetes\.io\/is-default-class$/;
 
 export const classSafe: ResourceRule = {
   name: "class-safe",
@@ -30,11 +32,15 @@ export const classSafe: ResourceRule = {
     const options = props["mountOptions"];
     // A local volume is mounted before Kubernetes sees it, by whoever prepares the node, with these options.
     if (provisioner !== NO_PROVISIONER && options !== UNKNOWN) {
-      const missing = WANTED_OPTIONS.filter((option) => !texts(options).includes(option));
-      if (missing.length > 0) problems.push(`mountOptions lack ${missing.join(", ")}; add them`);
+      const given = texts(options).flatMap((option) => option.split(","));
+      const missing = Object.entries(WANTED_OPTIONS)
+        .filter((pair) => given.findLast((option) => pair.includes(option)) !== pair[0])
+        .map(([option]) => option);
+      if (missing.length > 0)
+        problems.push(`mountOptions lack ${missing.join(", ")}, or take them back; add them at the end`);
     }
     const standard = entries(at(props, "metadata", "annotations")).some(
-      ([key, value]) => key.endsWith("storageclass.kubernetes.io/is-default-class") && value === "true",
+      ([key, value]) => IS_DEFAULT.test(key) && value === "true",
     );
     if (standard)
       problems.push("it is the default class, so claims of strangers land on it; leave the annotation out");

@@ -1,5 +1,15 @@
 import { UNKNOWN } from "../../../policies/model";
-import { FULL_QUOTA, claim, describeRules, kubernetes, pod, quota, storageClass } from "../examples.js";
+import type { ResourceView } from "../../../policies/model";
+import {
+  FULL_QUOTA,
+  claim,
+  describeRules,
+  kubernetes,
+  pod,
+  podSpec,
+  quota,
+  storageClass,
+} from "../examples.js";
 
 const volume = (change: Record<string, unknown> = {}) =>
   kubernetes("core/v1", "PersistentVolume", {
@@ -19,6 +29,24 @@ const volume = (change: Record<string, unknown> = {}) =>
       ...change,
     },
   });
+/** A local volume whose terms, each enough by itself, are these. */
+const pinnedBy = (...nodeSelectorTerms: Record<string, unknown>[]) =>
+  volume({ nodeAffinity: { required: { nodeSelectorTerms } } });
+const expression = (operator: string, values: unknown, key = "kubernetes.io/hostname") => ({
+  matchExpressions: [{ key, operator, values }],
+});
+const claimSpec = (change: Record<string, unknown> = {}) => claim(change).props["spec"];
+const statefulSet = (change: Record<string, unknown>, replicas: unknown = 2) =>
+  kubernetes("apps/v1", "StatefulSet", {
+    metadata: { name: "s", namespace: "jobs" },
+    spec: { replicas, volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claimSpec(change) }] },
+  });
+const ephemeral = (change: Record<string, unknown>) =>
+  pod(
+    podSpec({
+      volumes: [{ name: "scratch", ephemeral: { volumeClaimTemplate: { spec: claimSpec(change) } } }],
+    }),
+  );
 const skipping = claim({}, "jobs", { protect: false });
 const annotated = {
   ...skipping,
@@ -37,8 +65,11 @@ describeRules("volumes", {
       [claim({ accessModes: ["ReadWriteOncePod"] })],
       [pod()],
       [claim({ resources: { requests: { storage: UNKNOWN } } })],
+      [statefulSet({}), ephemeral({})],
     ],
     fail: [
+      [[statefulSet({ storageClassName: "" })], "volumeClaimTemplates/data: the claim takes whatever class"],
+      [[ephemeral({ resources: undefined })], "volumes/scratch: the claim asks for no size"],
       [[claim({ resources: undefined })], "asks for no size"],
       [[claim({ resources: { requests: { storage: "17Ti" } } })], "asks for 17Ti; allowed is 1Mi to 16Ti"],
       [[claim({ resources: { requests: { storage: "1Ki" } } })], "allowed is 1Mi to 16Ti"],
@@ -54,8 +85,14 @@ describeRules("volumes", {
       [claim(), storageClass()],
       [claim(), storageClass(), storageClass({ volumeBindingMode: "Immediate" }, "unused")],
       [claim({ storageClassName: "theirs" })],
+      [statefulSet({}), storageClass()],
     ],
     fail: [
+      [[statefulSet({}), storageClass({ volumeBindingMode: "Immediate" })], "volumeBindingMode is Immediate"],
+      [
+        [ephemeral({ storageClassName: "strange" }), storageClass()],
+        "volumes/scratch: the class strange is neither the stack's nor allowed",
+      ],
       [[claim(), storageClass({ volumeBindingMode: "Immediate" })], "volumeBindingMode is Immediate"],
       [
         [claim(), storageClass({ volumeBindingMode: undefined })],
@@ -73,8 +110,16 @@ describeRules("volumes", {
       [claim(), quota(FULL_QUOTA)],
       [quota(FULL_QUOTA)],
       [claim(), quota({ "limits.memory": "1Gi" }), quota(FULL_QUOTA)],
+      [statefulSet({}, UNKNOWN), quota(FULL_QUOTA)],
     ],
     fail: [
+      [[statefulSet({})], "namespace jobs has no ResourceQuota"],
+      [[ephemeral({})], "namespace jobs has no ResourceQuota"],
+      [
+        [statefulSet({}), quota({ ...FULL_QUOTA, persistentvolumeclaims: "2" })],
+        "the claims ask for 2147483648 bytes together",
+      ],
+      [[statefulSet({}), quota({ ...FULL_QUOTA, "requests.storage": "2Gi" })], "there are 2 claims"],
       [[claim()], "namespace jobs has no ResourceQuota"],
       [[claim({}, "other"), quota(FULL_QUOTA)], "namespace other has no ResourceQuota"],
       [[claim(), quota({ "requests.storage": "1Gi" })], "on requests.storage and persistentvolumeclaims"],
@@ -96,6 +141,7 @@ describeRules("volumes", {
       [csi()],
       [csi({ reclaimPolicy: "Delete", allowVolumeExpansion: true })],
       [csi({ provisioner: "ebs.csi.aws.com", parameters: { encrypted: "true" } })],
+      [csi({ mountOptions: ["exec,noexec", "nodev,nosuid"] })],
     ],
     fail: [
       [
@@ -105,24 +151,38 @@ describeRules("volumes", {
       [[storageClass({ reclaimPolicy: undefined })], "reclaimPolicy is not set, which means Delete"],
       [[storageClass({ allowVolumeExpansion: true })], "nothing here can expand a volume"],
       [[csi({ mountOptions: ["nodev"] })], "mountOptions lack noexec, nosuid"],
+      [
+        [csi({ mountOptions: ["noexec", "nodev", "nosuid", "exec", "suid", "dev"] })],
+        "mountOptions lack noexec, nodev, nosuid, or take them back",
+      ],
       [[csi({ provisioner: "ebs.csi.aws.com" })], 'parameters.encrypted is not set; set it to "true"'],
       [[csi({ parameters: { encrypted: "false" } })], 'parameters.encrypted is not "true"'],
-      [
-        [
-          storageClass({
-            metadata: {
-              name: "fast",
-              annotations: { "storageclass.kubernetes.io/is-default-class": "true" },
-            },
-          }),
+      ...["storageclass.kubernetes.io", "storageclass.beta.kubernetes.io"].map(
+        (group): [ResourceView[], string] => [
+          [
+            storageClass({
+              metadata: { name: "fast", annotations: { [`${group}/is-default-class`]: "true" } },
+            }),
+          ],
+          "it is the default class",
         ],
-        "it is the default class",
-      ],
+      ),
     ],
   },
   "volume-pinned": {
-    pass: [[volume()], [volume({ local: undefined, nodeAffinity: undefined, csi: { driver: "x" } })]],
+    pass: [
+      [volume()],
+      [volume({ local: undefined, nodeAffinity: undefined, csi: { driver: "x" } })],
+      [pinnedBy({ matchFields: [{ key: "metadata.name", operator: "In", values: ["node-0"] }] })],
+      [pinnedBy(expression("In", [UNKNOWN]))],
+      [volume({ nodeAffinity: UNKNOWN })],
+    ],
     fail: [
+      [[pinnedBy(expression("In", ["a"]), expression("Exists", undefined))], "it names no node, or more"],
+      [[pinnedBy(expression("In", ["a"]), expression("In", ["b"]))], "it names no node, or more than one"],
+      [[pinnedBy(expression("In", ["a", "b"]))], "it names no node, or more than one"],
+      [[pinnedBy(expression("In", ["a"], "topology.kubernetes.io/zone"))], "it names no node"],
+      [[volume({ persistentVolumeReclaimPolicy: "Delete" })], "is Delete; write Retain"],
       [[volume({ local: undefined, hostPath: { path: "/mnt" } })], "it is a hostPath"],
       [[volume({ nodeAffinity: undefined })], "it names no node"],
       [[volume({ persistentVolumeReclaimPolicy: "Recycle" })], "persistentVolumeReclaimPolicy is Recycle"],
