@@ -1,5 +1,6 @@
 import type { ResourceView, StackRule } from "../../model";
 import { at, entries, namespaceOf, texts } from "../../model";
+import { selectsAll } from "../../selectors";
 import { WORKLOAD_KINDS } from "../../workloads";
 
 export const namespaceClosed: StackRule = {
@@ -11,7 +12,10 @@ export const namespaceClosed: StackRule = {
   severity: "high",
   subjectsOf: (stack) => stack.ofKind(...WORKLOAD_KINDS),
   checkStack(stack) {
-    const closed = stack.ofKind("NetworkPolicy").filter(selectsAll);
+    const closed = stack
+      .ofKind("NetworkPolicy")
+      // The API takes one that is left out for one that is empty.
+      .filter(({ props }) => selectsAll(at(props, "spec", "podSelector") ?? {}));
     const closes = (namespace: string, direction: string): boolean =>
       closed.some(
         (policy) =>
@@ -36,16 +40,6 @@ export const namespaceClosed: StackRule = {
     });
   },
 };
-
-function selectsAll({ props }: ResourceView): boolean {
-  const selector = at(props, "spec", "podSelector");
-  return (
-    typeof selector === "object" &&
-    entries(at(selector, "matchLabels")).length === 0 &&
-    texts(at(selector, "matchExpressions")).length === 0 &&
-    at(selector, "matchExpressions") === undefined
-  );
-}
 
 /** Whether one of its rules lets everything through, so that it denies nothing. */
 function allowsEverything({ props }: ResourceView, direction: string): boolean {

@@ -1,3 +1,5 @@
+import { UNKNOWN } from "../../../policies/model";
+import type { ResourceView } from "../../../policies/model";
 import { cronJob, describeRules, kubernetes, pod } from "../examples.js";
 
 type Props = Record<string, unknown>;
@@ -21,8 +23,14 @@ describeRules("network", {
       [pod(), deny()],
       [pod(), deny({ policyTypes: ["Ingress"] }), deny({ policyTypes: ["Egress"] })],
       [deny()],
+      [pod(), deny({ podSelector: { matchLabels: {}, matchExpressions: [] } })],
+      [pod(), deny({ podSelector: null })],
     ],
     fail: [
+      [
+        [pod(), deny({ podSelector: { matchExpressions: [{ key: "a", operator: "Exists" }] } })],
+        "denies Ingress and Egress",
+      ],
       [[pod(), cronJob()], "namespace jobs has no policy that denies Ingress and Egress"],
       [[pod(), deny({ policyTypes: ["Ingress"] })], "denies Egress for all its pods"],
       [[pod(), policy({ podSelector: {}, policyTypes: ["Ingress", "Egress"] }, "other")], "namespace jobs"],
@@ -38,8 +46,40 @@ describeRules("network", {
       [opening({ to: [{ ipBlock: { cidr: "10.0.0.0/8" } }], ports: PORTS })],
       [opening({ to: [{ ipBlock: { cidr: "10.0.0.0/8" } }] })],
       [opening({ to: [{ namespaceSelector: {}, podSelector: { matchLabels: { a: "b" } } }], ports: PORTS })],
+      [opening({ to: [{ namespaceSelector: null, podSelector: {} }], ports: PORTS })],
+      [opening({ to: [{ ipBlock: { cidr: "::/0", except: ["fd00:ec2::/32"] } }], ports: PORTS })],
+      [opening({ to: [{ ipBlock: { cidr: "2001:db8::1" } }] })],
+      [opening({ to: [{ ipBlock: { cidr: UNKNOWN } }] })],
     ],
     fail: [
+      [[opening({ to: [everywhere(["169.254.0.0/16"])] })], "egress 1: it has no ports"],
+      [[opening({ to: [{ ipBlock: { cidr: "2000::/3" } }] })], "egress 1: it has no ports"],
+      [
+        [opening({ to: [{ ipBlock: { cidr: "0.0.0.0/1" } }, { ipBlock: { cidr: "64.0.0.0/2" } }] })],
+        "egress 1: it has no ports",
+      ],
+      [
+        [opening({ to: [{ podSelector: { matchLabels: { a: "b" } } }], ports: [{ protocol: "TCP" }] })],
+        "egress 1: it has no ports",
+      ],
+      [
+        [opening({ to: [{ ipBlock: { cidr: "::/0" } }], ports: PORTS })],
+        "egress 1: ::/0 reaches fd00:ec2::254; add fd00:ec2::/32 to ipBlock.except",
+      ],
+      [
+        [opening({ from: [{ ipBlock: { cidr: "0.0.0.0/1" } }], ports: PORTS }, "ingress")],
+        "it lets in 0.0.0.0/1",
+      ],
+      [[opening({ to: [{ ipBlock: { cidr: "10.0.0.0/abc" } }] })], "10.0.0.0/abc is no range of addresses"],
+      [[opening({ to: [{ ipBlock: { cidr: "10.0.0.0/33" } }] })], "10.0.0.0/33 is no range of addresses"],
+      ...[
+        { namespaceSelector: {}, podSelector: {} },
+        { namespaceSelector: { matchLabels: {} } },
+        { namespaceSelector: { matchExpressions: [] }, podSelector: { matchLabels: {} } },
+      ].map((peer): [ResourceView[], string] => [
+        [opening({ to: [peer], ports: PORTS })],
+        "it is open to every pod of every namespace",
+      ]),
       [[opening({ ports: PORTS })], "egress 1: it has no to"],
       [[opening({ from: [], ports: PORTS }, "ingress")], "ingress 1: it has no from"],
       [[opening({ to: [{ podSelector: { matchLabels: { a: "b" } } }] })], "egress 1: it has no ports"],
