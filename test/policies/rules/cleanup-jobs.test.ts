@@ -9,8 +9,10 @@ const SWEEP = {
 };
 const sweep = (change: Record<string, unknown> = {}, spec: Record<string, unknown> = {}) =>
   cronJob(spec, { template: { spec: podSpec({ ...SWEEP, ...change }) } });
-const priority = (value: number) =>
-  kubernetes("scheduling.k8s.io/v1", "PriorityClass", { metadata: { name: "sweep" }, value });
+const priority = (value: number, name = "sweep") =>
+  kubernetes("scheduling.k8s.io/v1", "PriorityClass", { metadata: { name }, value });
+const worker = (priorityClassName: string | undefined, claimName = "c") =>
+  pod(podSpec({ priorityClassName, volumes: [{ name: "jobs", persistentVolumeClaim: { claimName } }] }));
 const named = (length: number) => {
   const job = cronJob();
   return { ...job, props: { ...job.props, metadata: { name: "c".repeat(length) } } };
@@ -95,8 +97,23 @@ describeRules("cleanup-jobs", {
       [sweep()],
       [cronJob()],
       [sweep({ tolerations: [{ operator: "Exists" }] })],
+      [sweep({ tolerations: [{ key: "node.kubernetes.io/disk-pressure", effect: "NoSchedule" }] })],
+      [sweep(), priority(1000), worker(undefined)],
+      [sweep(), priority(1000), priority(999, "workers"), worker("workers")],
+      [sweep(), priority(1), priority(1000, "workers"), worker("workers", "another")],
+      [sweep({ priorityClassName: "system-node-critical" }), priority(1000, "workers"), worker("workers")],
     ],
     fail: [
+      [
+        [sweep(), priority(1), priority(1000, "workers"), worker("workers")],
+        "priority class sweep (1) is not above that of Pod p (1000); give it a higher value",
+      ],
+      ...[{ effect: "NoExecute" }, { operator: "Equal", value: "full" }].map(
+        (change): [ResourceView[], string] => [
+          [sweep({ tolerations: [{ key: "node.kubernetes.io/disk-pressure", ...change }] })],
+          "tolerate node.kubernetes.io/disk-pressure with NoSchedule",
+        ],
+      ),
       [[sweep({ priorityClassName: undefined })], "it has the priority of any pod"],
       [[sweep(), priority(0)], "priority class sweep is not above"],
       [[sweep({ tolerations: [] })], "tolerate node.kubernetes.io/disk-pressure"],
