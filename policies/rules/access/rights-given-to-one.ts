@@ -25,7 +25,11 @@ export const rightsGivenToOne: ResourceRule = {
       if (TOO_MANY.has(name) || name.startsWith("system:serviceaccounts:")) {
         return [`it is given to ${name}; give it to one ServiceAccount`];
       }
-      return subject["kind"] === "ServiceAccount" && name === "default"
+      const isDefault =
+        subject["kind"] === "ServiceAccount"
+          ? name === "default"
+          : /^system:serviceaccount:[^:]*:default$/.test(name);
+      return isDefault
         ? ["it is given to the default ServiceAccount, which every pod has that names none; make one for it"]
         : [];
     }),

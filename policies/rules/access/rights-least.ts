@@ -34,7 +34,7 @@ export const rightsLeast: ResourceRule = {
       const becoming = verbs.filter((verb) => ESCALATING_VERBS.includes(verb));
       if (becoming.length > 0)
         found.push(`verbs ${becoming.join(", ")} let it become somebody else; leave them out`);
-      const entering = resources.filter((resource) => ESCALATING_RESOURCES.includes(resource));
+      const entering = resources.filter(isEscalating);
       if (entering.length > 0)
         found.push(`resources ${entering.join(", ")} lead into other pods; leave them out`);
       const named = texts(rule["resourceNames"]).length > 0;
@@ -52,7 +52,9 @@ export const rightsLeast: ResourceRule = {
         found.push("it writes roles or bindings; leave that to whoever runs the stack");
       }
       if (
-        resources.some((resource) => /webhookconfigurations$|^validatingadmissionpolic/.test(resource)) &&
+        resources.some((resource) =>
+          /webhookconfigurations$|^(?:validating|mutating)admissionpolic/.test(resource),
+        ) &&
         verbs.some((verb) => WRITING.includes(verb))
       ) {
         found.push("it writes admission rules; leave that to whoever runs the cluster");
@@ -60,3 +62,11 @@ export const rightsLeast: ResourceRule = {
       return found.map((message) => `rule ${index + 1}: ${message}`);
     }),
 };
+
+/** Whether a resource is one that escalates, or a part of any resource (`*\/exec`) that holds one. */
+function isEscalating(resource: string): boolean {
+  const [parent, part] = resource.split("/");
+  return ESCALATING_RESOURCES.some(
+    (escalating) => escalating === resource || (parent === "*" && escalating.split("/")[1] === part),
+  );
+}

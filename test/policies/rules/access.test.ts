@@ -66,25 +66,40 @@ describeRules("access", {
     ],
   },
   "rights-least": {
-    pass: [[role(rule())], [role(rule({ resources: ["secrets"], resourceNames: ["one"] }))], [binding()]],
+    pass: [
+      [role(rule())],
+      [role(rule({ resources: ["secrets"], resourceNames: ["one"] }))],
+      [role(rule({ resources: ["*/scale"] }))],
+      [binding()],
+    ],
     fail: [
       [[role(rule({ verbs: ["*"] }))], "rule 1: verbs are *"],
       [[role(rule(), rule({ resources: ["*"] }))], "rule 2: resources are *"],
       [[role(rule({ apiGroups: ["*"] }))], "apiGroups are *"],
       [[role({ nonResourceURLs: ["*"], verbs: ["get"] })], "nonResourceURLs are *"],
       [[role(rule({ resources: ["serviceaccounts"], verbs: ["impersonate"] }))], "verbs impersonate"],
-      [[role(rule({ resources: ["pods/exec"], verbs: ["create"] }))], "resources pods/exec"],
+      ...["pods/exec", "*/exec", "*/token", "*/proxy"].map((name): [ResourceView[], string] => [
+        [role(rule({ resources: [name], verbs: ["create"] }))],
+        `rule 1: resources ${name} lead into other pods`,
+      ]),
       [[role(rule({ resources: ["secrets"], verbs: ["get", "list"] }))], "it lists secrets"],
       [[role(rule({ resources: ["secrets"] }))], "it gets any secret"],
       [[role(rule({ resources: ["rolebindings"], verbs: ["create"] }))], "it writes roles or bindings"],
-      [
-        [role(rule({ resources: ["validatingadmissionpolicies"], verbs: ["delete"] }))],
-        "it writes admission rules",
-      ],
+      ...["validatingadmissionpolicies", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings"].map(
+        (name): [ResourceView[], string] => [
+          [role(rule({ resources: [name], verbs: ["delete"] }))],
+          "it writes admission rules",
+        ],
+      ),
     ],
   },
   "rights-given-to-one": {
-    pass: [[binding()], [role()]],
+    pass: [
+      [binding()],
+      [role()],
+      [binding({ kind: "User", name: "default" })],
+      [binding({ kind: "User", name: "system:serviceaccount:jobs:worker" })],
+    ],
     fail: [
       [[binding({ kind: "Group", name: "system:authenticated" })], "it is given to system:authenticated"],
       [
@@ -92,6 +107,10 @@ describeRules("access", {
         "it is given to system:serviceaccounts:jobs",
       ],
       [[binding({ name: "default" })], "it is given to the default ServiceAccount"],
+      [
+        [binding({ kind: "User", name: "system:serviceaccount:jobs:default" })],
+        "it is given to the default ServiceAccount",
+      ],
       [[binding({}, "cluster-admin")], "it gives the role cluster-admin"],
     ],
   },
