@@ -1,6 +1,5 @@
-import { bucketsOf, partsOf } from "../../buckets";
-import type { StackRule } from "../../model";
-import { at } from "../../model";
+import { bucketNames, bucketsOf, partsOf } from "../../buckets";
+import type { ResourceView, StackRule } from "../../model";
 
 export const bucketLogged: StackRule = {
   name: "bucket-logged",
@@ -11,31 +10,27 @@ export const bucketLogged: StackRule = {
   severity: "low",
   subjectsOf: bucketsOf,
   checkStack: (stack) => {
-    const targets = new Set(
-      stack
-        .ofType("aws:s3/bucketLogging:BucketLogging", "aws:s3/bucketLoggingV2:BucketLoggingV2")
-        .flatMap(({ props, uses }) => [props["targetBucket"], ...(uses?.["targetBucket"] ?? [])]),
+    const everyLogging = stack.ofType(
+      "aws:s3/bucketLogging:BucketLogging",
+      "aws:s3/bucketLoggingV2:BucketLoggingV2",
     );
-    const isTarget = (bucket: { urn: string; props: Record<string, unknown> }) =>
-      targets.has(bucket.urn) || targets.has(at(bucket.props, "bucket"));
-    return bucketsOf(stack)
-      .filter((bucket) => !isTarget(bucket))
-      .flatMap((bucket) => {
-        const parts = partsOf(stack, bucket, "logging");
-        if (parts.length === 0) {
-          return [{ urn: bucket.urn, message: "its requests are not logged; declare a BucketLogging" }];
-        }
-        return parts
-          .filter(({ props, uses }) =>
-            [props["targetBucket"], ...(uses?.["targetBucket"] ?? [])].some(
-              (target) =>
-                target === bucket.urn || (target !== undefined && target === bucket.props["bucket"]),
-            ),
-          )
-          .map(({ urn }) => ({
-            urn,
-            message: "it logs into itself, and each log is logged; name another bucket",
-          }));
-      });
+    return bucketsOf(stack).flatMap((bucket) => {
+      const parts = partsOf(stack, bucket, "logging");
+      // The logs of a bucket of logs would be logged in turn.
+      if (parts.length === 0 && !everyLogging.some((logging) => isInto(bucket, logging))) {
+        return [{ urn: bucket.urn, message: "its requests are not logged; declare a BucketLogging" }];
+      }
+      return parts
+        .filter((logging) => isInto(bucket, logging))
+        .map(({ urn }) => ({
+          urn,
+          message: "it logs into itself, and each log is logged; name another bucket",
+        }));
+    });
   },
 };
+
+function isInto(bucket: ResourceView, { props, uses }: ResourceView): boolean {
+  const targets = [props["targetBucket"], ...(uses?.["targetBucket"] ?? [])];
+  return [bucket.urn, ...bucketNames(bucket)].some((name) => targets.includes(name));
+}

@@ -1,6 +1,6 @@
 import { bucketsOf, partsOf } from "../../buckets";
 import type { StackRule } from "../../model";
-import { at, isSet, objects } from "../../model";
+import { at, entries, isSet, objects } from "../../model";
 
 export const bucketTidied: StackRule = {
   name: "bucket-tidied",
@@ -50,7 +50,5 @@ export const bucketTidied: StackRule = {
 };
 
 function coversAll(rule: Record<string, unknown>): boolean {
-  const filter = rule["filter"];
-  const prefix = at(filter, "prefix") ?? at(rule, "prefix");
-  return !isSet(prefix) && at(filter, "tag") === undefined && at(filter, "and") === undefined;
+  return !isSet(rule["prefix"]) && !entries(rule["filter"]).some(([, narrowing]) => isSet(narrowing));
 }

@@ -2,6 +2,7 @@ import type { ResourceRule } from "../../model";
 import { is, isSet, shown } from "../../model";
 
 const SHORTEST_WINDOW = 7;
+const LONGEST_PERIOD = 365;
 
 export const keyRotated: ResourceRule = {
   name: "key-rotated",
@@ -15,6 +16,10 @@ export const keyRotated: ResourceRule = {
     const problems: string[] = [];
     if (!is(props["enableKeyRotation"], true)) {
       problems.push(`enableKeyRotation is ${shown(props["enableKeyRotation"])}; set true`);
+    }
+    const period = props["rotationPeriodInDays"];
+    if (typeof period === "number" && period > LONGEST_PERIOD) {
+      problems.push(`rotationPeriodInDays is ${period}; leave it out, which means ${LONGEST_PERIOD}`);
     }
     if (isSet(window) && typeof window === "number" && window <= SHORTEST_WINDOW) {
       problems.push(`deletionWindowInDays is ${window}, the shortest there is; set 30`);

@@ -69,6 +69,8 @@ describeRules("buckets", {
       [bucket(), encryption()],
       [bucket(), beforeUpdate(encryption())],
       [bucket(), encryption({ kmsMasterKeyId: UNKNOWN })],
+      [bucket(), encryption({ kmsMasterKeyId: "alias/ours" })],
+      [bucket(), encryption({ sseAlgorithm: "aws:kms:dsse" }, { bucketKeyEnabled: undefined })],
       [],
     ],
     fail: [
@@ -80,6 +82,12 @@ describeRules("buckets", {
       [[bucket(), encryption({ sseAlgorithm: "AES256" })], "sseAlgorithm is AES256; set aws:kms"],
       [[bucket(), encryption({ kmsMasterKeyId: undefined })], "it uses the account's key"],
       [[bucket(), encryption({}, { bucketKeyEnabled: false })], "set bucketKeyEnabled: true"],
+      ...["alias/aws/s3", "arn:aws:kms:eu-west-1:1:alias/aws/s3"].map(
+        (kmsMasterKeyId): [ResourceView[], string] => [
+          [bucket(), encryption({ kmsMasterKeyId })],
+          "it uses the account's key",
+        ],
+      ),
     ],
   },
   "bucket-not-public": {
@@ -201,6 +209,7 @@ describeRules("buckets", {
     pass: [
       [bucket(), lifecycle(ABORT, NONCURRENT)],
       [bucket(), beforeUpdate(lifecycle({ ...ABORT, ...NONCURRENT }))],
+      [bucket(), lifecycle({ ...ABORT, ...NONCURRENT, filter: { prefix: "" } })],
     ],
     fail: [
       [[bucket()], "it has no lifecycle"],
@@ -214,6 +223,10 @@ describeRules("buckets", {
       ],
       [[bucket(), lifecycle(NONCURRENT, { ...ABORT, status: "Disabled" })], "within 7 days"],
       [[bucket(), lifecycle(NONCURRENT, { ...ABORT, filter: { prefix: "staging/" } })], "within 7 days"],
+      [
+        [bucket(), lifecycle(NONCURRENT, { ...ABORT, filter: { objectSizeGreaterThan: 1024 } })],
+        "within 7 days",
+      ],
       [[bucket(), lifecycle(ABORT)], "ends old versions"],
     ],
   },
@@ -228,8 +241,25 @@ describeRules("buckets", {
     pass: [
       [bucket(), logging("logs")],
       [bucket(), logs, logging("logs")],
+      [
+        bucket({ bucket: UNKNOWN }),
+        { ...logs, props: { bucket: UNKNOWN } },
+        {
+          ...beforeUpdate(logging("")),
+          props: { bucket: UNKNOWN, targetBucket: UNKNOWN },
+          uses: { bucket: [bucket().urn], targetBucket: [logs.urn] },
+        },
+      ],
     ],
     fail: [
+      [[bucket(), logging("videos")], "it logs into itself, and each log is logged; name another bucket"],
+      [
+        [
+          bucket({ bucket: UNKNOWN }),
+          { ...logging("elsewhere"), props: { bucket: "x", targetBucket: UNKNOWN } },
+        ],
+        "its requests are not logged",
+      ],
       [[bucket()], "its requests are not logged"],
       [
         [bucket(), logs, { ...logging("elsewhere"), props: { bucket: "other", targetBucket: "logs" } }],
@@ -246,8 +276,13 @@ describeRules("buckets", {
     ],
   },
   "key-rotated": {
-    pass: [[key({ enableKeyRotation: true, deletionWindowInDays: 30 })], [key({ enableKeyRotation: true })]],
+    pass: [
+      [key({ enableKeyRotation: true, deletionWindowInDays: 30 })],
+      [key({ enableKeyRotation: true })],
+      [key({ enableKeyRotation: true, rotationPeriodInDays: 90 })],
+    ],
     fail: [
+      [[key({ enableKeyRotation: true, rotationPeriodInDays: 2560 })], "rotationPeriodInDays is 2560"],
       [[key({})], "enableKeyRotation is not set"],
       [[key({ enableKeyRotation: true, deletionWindowInDays: 7 })], "deletionWindowInDays is 7"],
     ],
