@@ -25,12 +25,14 @@ export const privilegesNotGained: ResourceRule = {
   severity: "critical",
   appliesTo: makesPods,
   check(resource) {
-    const sysctls = objects(at(podTemplateOf(resource).spec, "securityContext", "sysctls"))
+    const ofPod = at(podTemplateOf(resource).spec, "securityContext");
+    const sysctls = objects(at(ofPod, "sysctls"))
       .map(({ name }) => String(name))
       .filter((name) => !SAFE_SYSCTLS.has(name))
       .map((name) => `sysctl ${name} is not one that a pod may set; leave it out`);
     return [
       ...sysctls,
+      ...hostProcess(ofPod),
       ...eachContainer(resource, ({ container }) => {
         const security = at(container, "securityContext");
         const problems: string[] = [];
@@ -43,10 +45,7 @@ export const privilegesNotGained: ResourceRule = {
         if (isSet(at(security, "procMount")) && !is(at(security, "procMount"), "Default")) {
           problems.push(`procMount is ${shown(at(security, "procMount"))}; leave it out`);
         }
-        if (at(security, "windowsOptions", "hostProcess") === true) {
-          problems.push("windowsOptions.hostProcess is true; leave it out");
-        }
-        return problems;
+        return [...problems, ...hostProcess(security)];
       }),
     ];
   },
@@ -61,3 +60,9 @@ export const privilegesNotGained: ResourceRule = {
       return true;
     }),
 };
+
+function hostProcess(security: unknown): string[] {
+  return at(security, "windowsOptions", "hostProcess") === true
+    ? ["windowsOptions.hostProcess is true; leave it out"]
+    : [];
+}

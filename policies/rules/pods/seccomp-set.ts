@@ -2,6 +2,9 @@ import type { ResourceRule } from "../../model";
 import { at, is, isSet, shown } from "../../model";
 import { eachContainer, makesPods, podTemplateOf, securityOf } from "../../workloads";
 
+/** Those that the restricted Pod Security Standard of Kubernetes 1.34 lets a pod name. */
+const CONTAINER_DOMAINS = ["container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+
 export const seccompSet: ResourceRule = {
   name: "seccomp-set",
   subject: "pods",
@@ -35,6 +38,12 @@ export const seccompSet: ResourceRule = {
         }
         if (isSet(at(linux, "user")) || isSet(at(linux, "role"))) {
           problems.push("seLinuxOptions names a user or role; leave both out");
+        }
+        const domain = at(linux, "type");
+        if (isSet(domain) && !is(domain, ...CONTAINER_DOMAINS)) {
+          problems.push(
+            `seLinuxOptions.type is ${shown(domain)}; leave it out, or use one of ${CONTAINER_DOMAINS.join(", ")}`,
+          );
         }
         return problems;
       }),

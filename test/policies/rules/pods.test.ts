@@ -17,6 +17,9 @@ import {
 const initContainer = (change: Record<string, unknown>) =>
   deployment(podSpec({ initContainers: [container({ name: "init", ...change })] }));
 
+const withImageVolume = (reference: string) =>
+  pod(podSpec({ volumes: [{ name: "model", image: { reference } }] }));
+
 describeRules("pods", {
   "user-not-root": {
     pass: [
@@ -47,7 +50,11 @@ describeRules("pods", {
       [[secured({ allowPrivilegeEscalation: true })], "allowPrivilegeEscalation is true"],
       [[secured({ allowPrivilegeEscalation: undefined })], "allowPrivilegeEscalation is not set"],
       [[secured({ procMount: "Unmasked" })], "procMount is Unmasked"],
-      [[secured({ windowsOptions: { hostProcess: true } })], "hostProcess is true"],
+      [
+        [secured({ windowsOptions: { hostProcess: true } })],
+        "containers/main: windowsOptions.hostProcess is true",
+      ],
+      [[podSecured({ windowsOptions: { hostProcess: true } })], "windowsOptions.hostProcess is true"],
       [[podSecured({ sysctls: [{ name: "kernel.msgmax", value: "1" }] })], "sysctl kernel.msgmax"],
       [
         [
@@ -83,12 +90,14 @@ describeRules("pods", {
       [pod()],
       [podSecured({ seccompProfile: { type: "Localhost", localhostProfile: "x.json" } })],
       [secured({ appArmorProfile: { type: "RuntimeDefault" } })],
+      [secured({ seLinuxOptions: { type: "container_t", level: "s0:c1,c2" } })],
     ],
     fail: [
       [[podSecured({ seccompProfile: undefined })], "seccompProfile.type is not set"],
       [[secured({ seccompProfile: { type: "Unconfined" } })], "seccompProfile.type is Unconfined"],
       [[secured({ appArmorProfile: { type: "Unconfined" } })], "appArmorProfile.type is Unconfined"],
       [[secured({ seLinuxOptions: { role: "sysadm_r" } })], "seLinuxOptions names a user or role"],
+      [[podSecured({ seLinuxOptions: { type: "spc_t" } })], "seLinuxOptions.type is spc_t; leave it out"],
       [
         [
           pod(podSpec(), {
@@ -116,10 +125,11 @@ describeRules("pods", {
     ],
   },
   "image-by-digest": {
-    pass: [[pod()], [cronJob()], [podWith({ image: UNKNOWN })]],
+    pass: [[pod()], [cronJob()], [podWith({ image: UNKNOWN })], [withImageVolume(image("model"))]],
     fail: [
       [[podWith({ image: "example.test/main:1" })], "image example.test/main:1 has no digest"],
       [[podWith({ image: "example.test/main@sha256:abc" })], "has no digest"],
+      [[withImageVolume("example.test/model:1")], "volumes/model: image example.test/model:1 has no digest"],
       [[podWith({ image: image("main").replace("@", ":latest@") })], "is called latest"],
       [[initContainer({ image: undefined })], "initContainers/init: image undefined has no digest"],
     ],
