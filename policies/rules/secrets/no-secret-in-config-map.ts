@@ -1,6 +1,6 @@
 import type { ResourceRule } from "../../model";
 import { at, entries, kindOf } from "../../model";
-import { holdsCredentials, isSecretName } from "../../secret-names";
+import { SHORTEST_SECRET, holdsCredentials, isSecretName } from "../../secret-names";
 
 export const noSecretInConfigMap: ResourceRule = {
   name: "no-secret-in-config-map",
@@ -12,7 +12,8 @@ export const noSecretInConfigMap: ResourceRule = {
   appliesTo: (resource) => kindOf(resource) !== undefined,
   check(resource) {
     const { props } = resource;
-    const data = kindOf(resource) === "ConfigMap" ? entries(props["data"]) : [];
+    const data =
+      kindOf(resource) === "ConfigMap" ? [...entries(props["data"]), ...decoded(props["binaryData"])] : [];
     return [
       ...data.flatMap(([key, value]) => {
         if (typeof value !== "string" || value === "") return [];
@@ -21,19 +22,34 @@ export const noSecretInConfigMap: ResourceRule = {
           ? [`key ${key} holds credentials; move them to a Secret`]
           : [];
       }),
-      ...["labels", "annotations"].flatMap((field) =>
-        entries(at(props, "metadata", field))
-          .filter(([, value]) => typeof value === "string" && holdsCredentials(value))
-          .map(([key]) => `metadata.${field}.${key} holds credentials; move them to a Secret`),
+      ...metadataIn(props).flatMap(([path, metadata]) =>
+        ["labels", "annotations"].flatMap((field) =>
+          entries(at(metadata, field))
+            .filter(([, value]) => typeof value === "string" && holdsCredentials(value))
+            .map(([key]) => `${path}.${field}.${key} holds credentials; move them to a Secret`),
+        ),
       ),
     ];
   },
 };
 
+function decoded(binaryData: unknown): [string, unknown][] {
+  return entries(binaryData).map(([key, value]) => [
+    key,
+    typeof value === "string" ? Buffer.from(value, "base64").toString("latin1") : value,
+  ]);
+}
+
+/** The metadata of an object and of the templates in it, each with its path. */
+function metadataIn(value: unknown, path = ""): [string, unknown][] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) =>
+    key === "metadata" ? [[`${path}${key}`, inner]] : metadataIn(inner, `${path}${key}.`),
+  );
+}
+
 /** A field that is called a secret in Kubernetes' way says which Secret it means. */
 const NAMES_A_SECRET = /Secret$/;
-/** A shorter one is a choice, such as `credentials: secret`. */
-const SHORTEST_SECRET = 8;
 
 /** The first field of a JSON document that is named like a secret and has a text. */
 function secretField(document: string): string | undefined {

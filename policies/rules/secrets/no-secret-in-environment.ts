@@ -1,6 +1,6 @@
 import type { ResourceRule } from "../../model";
 import { at, objects, texts } from "../../model";
-import { holdsCredentials, isSecretName } from "../../secret-names";
+import { SHORTEST_SECRET, holdsCredentials, isSecretName } from "../../secret-names";
 import { eachContainer, makesPods } from "../../workloads";
 
 export const noSecretInEnvironment: ResourceRule = {
@@ -36,10 +36,16 @@ function variableProblems(variable: Record<string, unknown>): string[] {
     : [`variable ${name} takes a Secret into the environment; ${ADVICE}`];
 }
 
-function argumentProblems(argument: string): string[] {
+function argumentProblems(argument: string, index: number, all: readonly string[]): string[] {
   if (holdsCredentials(argument)) return [`an argument holds credentials; ${ADVICE}`];
-  const [, option, value] = /^--?([\w-]+)=(.+)$/.exec(argument) ?? [];
-  return option !== undefined && value !== undefined && isSecretName(option)
+  const [, option, joined] = /^--?([\w-]+)(?:=(.+))?$/.exec(argument) ?? [];
+  if (option === undefined || !isSecretName(option)) return [];
+  return joined !== undefined || isValue(all[index + 1])
     ? [`option ${option} looks like a secret in clear; ${ADVICE}`]
     : [];
+}
+
+/** Whether what follows an option can be a secret: neither another option, nor a file, nor a short word of its own. */
+function isValue(next: string | undefined): boolean {
+  return next !== undefined && next.length >= SHORTEST_SECRET && !/^[-/]/.test(next);
 }
