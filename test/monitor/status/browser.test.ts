@@ -175,6 +175,19 @@ describe("on a desktop", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("says what lies under the pointer in a plot, for as long as it lies there", async () => {
+    const { page } = await open({ path: `#/volume/${volumeName(1)}` });
+    const said = page.locator("output.pointed");
+    const reading = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: [\d.]+\s\wiB$/;
+    await page.locator(".plot").hover();
+    await expect.poll(() => said.innerText(), PATIENCE).toMatch(reading);
+    await page.waitForResponse((response) => response.url().includes("/api/v1/volume"));
+    await page.waitForTimeout(2_500);
+    expect(await said.innerText()).toMatch(reading);
+    await page.mouse.move(0, 0);
+    await expect.poll(() => said.innerText(), PATIENCE).toBe("");
+  });
+
   it("looks a job up, and takes nothing that is no job's id", async () => {
     const { page, complaints } = await open();
     const field = page.getByRole("textbox", { name: "Job" });

@@ -21,7 +21,7 @@ import {
   table,
   volumeLink,
 } from "./parts.js";
-import { plotOf, spanOf } from "./plots.js";
+import { plotOf, pointedOf, spanOf } from "./plots.js";
 
 export interface VolumeActions {
   readonly hours: (hours: number) => void;
@@ -192,7 +192,7 @@ function usage(
     points.length + measured.length > 0
       ? [
           h("div", { key: "plot", ...plotOf(plot, hours) }),
-          h("output", { key: "pointed", class: "pointed" }),
+          h("output", { key: "pointed", ...pointedOf() }),
           h("p", { key: "legend", class: "hint" }, `${source}${mark}. Times are UTC.`),
           h(
             "details",

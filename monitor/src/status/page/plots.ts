@@ -33,6 +33,14 @@ export function plotOf(plot: UsagePlot, hours: number): Attributes {
   return { class: "plot", role: "img", "aria-label": said(plot, hours), widget: widgetOf(fullPlot, plot) };
 }
 
+/** Attributes of the output right after a plot, in which that says what lies under the pointer. */
+export function pointedOf(): Attributes {
+  return { class: "pointed", widget: widgetOf(filledByThePlot, undefined) };
+}
+
+/** What is drawn every second would remove what the plot wrote. */
+const filledByThePlot: Widget<undefined> = { create: () => ({ update() {}, destroy() {} }) };
+
 /** What the plot shows, in words. */
 function said({ usage, measured, capacityBytes }: UsagePlot, hours: number): string {
   const points = measured.length > 0 ? measured : usage;
@@ -198,7 +206,7 @@ function timesOf(_: uPlot, times: number[]): string[] {
   });
 }
 
-/** Says what lies under the pointer, below the plot. */
+/** Says what lies under the pointer, in the output below the plot: see {@link pointedOf}. */
 function tell(plot: uPlot): void {
   const output = plot.root.parentElement?.nextElementSibling;
   const index = plot.cursor.idx;
