@@ -194,9 +194,13 @@ describe("on a desktop", () => {
     await field.fill("no id");
     await page.getByRole("button", { name: "Look it up" }).click();
     expect(new URL(page.url()).hash).toBe("");
-    await field.fill("00000000-0008-7000-8000-00000000f778");
+    expect(await page.locator("input[name=job]:invalid").count()).toBe(1);
+    await field.fill("");
+    // As it may have been copied.
+    await page.keyboard.insertText(" 00000000-0008-7000-8000-00000000F778 ");
     await field.press("Enter");
     await page.getByText("By the catalogue: a lock, a living pod").waitFor();
+    expect(new URL(page.url()).hash).toBe("#/job/00000000-0008-7000-8000-00000000f778");
     const facts = await page.locator("dl").innerText();
     expect(facts).toMatch(/Next sweep\s+!? ?delete uploaded for \d+[smhd], allowed are 1m/);
     expect(facts).toMatch(/Tenant\s+acme/);

@@ -487,7 +487,6 @@ function audit(status: Status, actions: OverviewActions): Description {
         h("input", {
           name: "job",
           required: true,
-          maxlength: 36,
           placeholder: "its id",
           autocomplete: "off",
           spellcheck: "false",
@@ -511,7 +510,8 @@ function audit(status: Status, actions: OverviewActions): Description {
   );
 }
 
-const JOB_ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+/** As it may have been copied: with blanks around it and in capitals, which are taken away where it is used. */
+const JOB_ID = "\\s*[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\\s*";
 
 function verification({ verification: found }: AuditPart, at: string): Content {
   const {
