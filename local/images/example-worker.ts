@@ -56,7 +56,7 @@ export async function buildExampleWorker(
           ...program(`/usr/bin/python${version}`, interpreter),
           { path: "/usr/bin/python3", linkTo: `python${version}` },
           ...(await pythonLibrary(library, version)),
-          ...(await librariesOf([interpreter])),
+          ...(await librariesOf([interpreter], python.libraries)),
         ]),
         [...(await accountsAndLibraries([process.execPath])), { path: "/tmp/.keep", content: "" }],
         await directoryLayer(command, "/opt/video-job"),

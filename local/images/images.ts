@@ -7,6 +7,7 @@ import type { Programs } from "../build/programs.js";
 import { must } from "../command.js";
 import { nativeDirectory } from "../environment/postgres.js";
 import { inTurn } from "../exclusive.js";
+import { Failure } from "../failure.js";
 import { PROJECT } from "../paths.js";
 import { fingerprintOfSources, keptBundle } from "./bundles.js";
 import { buildImage } from "./image.js";
@@ -175,10 +176,10 @@ export async function buildServiceImages(sources: ImageSources, report: Report):
   };
 }
 
-/** A program of the distribution with its libraries, all from where they are installed. */
+/** A program of the distribution, unpacked or installed, with its libraries. */
 async function linkedProgram({ debian }: ImageSources, name: string): Promise<Layer> {
   const source = await debian.find(name);
-  return [...program(`/usr/bin/${name}`, source), ...(await librariesOf([source]))];
+  return [...program(`/usr/bin/${name}`, source), ...(await librariesOf([source], debian.libraries))];
 }
 
 /** What makes and mounts a filesystem in a file; busybox makes no ext4. */
@@ -190,20 +191,12 @@ const NODE_AGENT_PROGRAMS =
     " ",
   );
 
-/** Programs of the distribution, unpacked or installed, with libraries from either, where the linker looks for them. */
+/** Programs of the distribution, unpacked or installed, with their libraries. */
 async function linkedPrograms({ debian }: ImageSources, names: readonly string[]): Promise<Layer> {
   const sources = await Promise.all(names.map((name) => debian.find(name)));
-  const env = { ...process.env, LD_LIBRARY_PATH: debian.libraries };
-  const linked = await must("ldd", sources, { env });
-  const libraries = [...linked.matchAll(/(?:=> )?(\/[^\s]+) \(0x/g)].map((match) => match[1]!);
-  const unpacked = debian.libraries.split(":");
   return unique([
-    ...names.map((name, index) => ({ path: `/usr/sbin/${name}`, source: sources[index]!, mode: 0o755 })),
-    ...libraries.map((source) => {
-      const place = unpacked.find((directory) => source.startsWith(`${directory}/`));
-      const path = place === undefined ? source : `/usr/lib/${source.slice(dirname(place).length + 1)}`;
-      return { path, source, mode: 0o755 };
-    }),
+    ...names.flatMap((name, index) => program(`/usr/sbin/${name}`, sources[index]!)),
+    ...(await librariesOf(sources, debian.libraries)),
   ]);
 }
 
@@ -245,23 +238,48 @@ export async function nodeLayer(): Promise<Layer> {
   ];
 }
 
-/** A name for the user that images run as, and the libraries of some programs. */
+/**
+ * A name for the user that images run as, and the libraries of some programs but for those below a directory that goes into
+ * the image whole.
+ */
 export async function accountsAndLibraries(programs: readonly string[], except?: string): Promise<Layer> {
   const accounts = "root:x:0:0:root:/:/sbin/nologin\nvideo:x:10000:10000:video:/tmp:/sbin/nologin\n";
   return [
-    ...(await librariesOf(programs, except)),
+    ...(await librariesOf(programs)).filter(({ path }) => except === undefined || !path.startsWith(except)),
     { path: "/etc/passwd", content: accounts },
     { path: "/etc/group", content: "root:x:0:\nvideo:x:10000:\n" },
   ];
 }
 
-/** The libraries that programs are linked to, except those below a directory that goes into the image whole. */
-export async function librariesOf(programs: readonly string[], except?: string): Promise<Layer> {
-  const linked = await must("ldd", programs);
-  const libraries = [...linked.matchAll(/(?:=> )?(\/[^\s]+) \(0x/g)]
-    .map((match) => match[1]!)
-    .filter((library) => except === undefined || !library.startsWith(except));
-  return unique(libraries.map((source) => ({ path: source, source, mode: 0o755 })));
+/**
+ * The libraries that programs are linked to, where the linker of an image looks for them. They may be unpacked, below
+ * directories in the form of LD_LIBRARY_PATH, or installed. Throws {@link Failure} when one is missing.
+ */
+export async function librariesOf(programs: readonly string[], unpacked = ""): Promise<Layer> {
+  const directories = unpacked.split(":").filter((directory) => directory !== "");
+  const env = directories.length > 0 ? { ...process.env, LD_LIBRARY_PATH: unpacked } : process.env;
+  // One by one, to know of which one is missing: ldd exits with 0 all the same.
+  const linked = await Promise.all(programs.map((file) => must("ldd", [file], { env })));
+  programs.forEach((file, index) => requireAll(file, linked[index]!));
+  const libraries = linked.flatMap((said) =>
+    [...said.matchAll(/(?:=> )?(\/[^\s]+) \(0x/g)].map((match) => match[1]!),
+  );
+  return unique(
+    libraries.map((source) => {
+      const place = directories.find((directory) => source.startsWith(`${directory}/`));
+      const path = place === undefined ? source : `/usr/lib/${source.slice(dirname(place).length + 1)}`;
+      return { path, source, mode: 0o755 };
+    }),
+  );
+}
+
+function requireAll(file: string, linked: string): void {
+  const missing = /^\s*(.+?)(?: =>)? not found/m.exec(linked)?.[1];
+  if (missing === undefined) return;
+  throw new Failure(
+    `The library ${missing} of the program ${file} was not found.`,
+    "Install the package that has it (apt-get install) and start again.",
+  );
 }
 
 export function unique(layer: Layer): Layer {
