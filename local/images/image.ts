@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, existsSync } from "node:fs";
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { createReadStream, existsSync } from "node:fs";
+import { mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 
 import { pack } from "tar-stream";
 import type { Pack } from "tar-stream";
 
 import { keepNewest } from "../build/kept.js";
+import { Failure } from "../failure.js";
+import { writeWholeFile } from "../whole-file.js";
 
 /** One file of an image: from a file here, or with a given content; or a link. */
 export interface ImageFile {
@@ -50,13 +52,18 @@ interface Blob {
 const HASHED_UP_TO = 32 * 2 ** 20;
 /** Another checkout may be loading one of them. */
 const KEPT_ARCHIVES = 3;
+const UNFINISHED = ".partial";
+/** Named by its manifest. */
+const ARCHIVE = /-([0-9a-f]{12})\.tar$/;
+/** Says which blob a layer of these files is. */
+const KNOWN_LAYER = /^layer-[0-9a-f]{32}\.json$/;
 
 /** Prefix of every image built here. No registry is behind it. */
 export const IMAGE_PREFIX = "localhost/video-storage";
 
 /**
  * Builds an OCI image without a container engine. The same files give the same digest on any machine:
- * entries are sorted and carry no time and no owner.
+ * entries are sorted and carry no time and no owner. One at a time in a directory: what no archive names is removed.
  */
 export async function buildImage(directory: string, definition: ImageDefinition): Promise<BuiltImage> {
   const blobs = join(directory, "blobs");
@@ -97,6 +104,7 @@ export async function buildImage(directory: string, definition: ImageDefinition)
     };
     await writeArchive(archive, [config, manifest, ...layers], JSON.stringify(index));
     await keepNewest(directory, new RegExp(`^${definition.name}-[0-9a-f]{12}\\.tar$`), KEPT_ARCHIVES);
+    await dropUnused(directory, blobs);
   }
   return { name: definition.name, reference, archive };
 }
@@ -110,20 +118,42 @@ async function layerBlob(blobs: string, layer: Layer): Promise<Blob> {
     const blob = JSON.parse(await readFile(known, "utf8")) as Blob;
     if (existsSync(blob.file)) return blob;
   }
-  const temporary = join(blobs, `layer-${process.pid}.partial`);
-  const tar = pack();
+  const temporary = join(blobs, `layer-${process.pid}${UNFINISHED}`);
   const hash = createHash("sha256");
-  tar.on("data", (chunk) => hash.update(chunk as Buffer));
-  const written = pipeline(tar, createWriteStream(temporary));
-  await addDirectories(tar, files);
-  for (const file of files) await addFile(tar, file);
-  tar.finalize();
-  await written;
+  await writeTar(temporary, async (tar) => {
+    tar.on("data", (chunk) => hash.update(chunk as Buffer));
+    await addDirectories(tar, files);
+    for (const file of files) await addFile(tar, file);
+  });
   const digest = hash.digest("hex");
   const blob = { digest, size: (await stat(temporary)).size, file: join(blobs, digest) };
   await rename(temporary, blob.file);
-  await writeFile(known, JSON.stringify(blob));
+  await writeWholeFile(known, JSON.stringify(blob), 0o644);
   return blob;
+}
+
+/** Writes an archive whole, or leaves nothing. Throws {@link Failure} when the disk is full. */
+async function writeTar(path: string, add: (tar: Pack) => Promise<void>): Promise<void> {
+  const file = await open(path, "w");
+  const tar = pack();
+  const adding = add(tar).then(
+    () => tar.finalize(),
+    (error: Error) => {
+      tar.destroy(error);
+      throw error;
+    },
+  );
+  try {
+    // Both at once: a write that fails while something is being added would be awaited by nobody, and end the process.
+    await Promise.all([pipeline(tar, file.createWriteStream()), adding]);
+  } catch (error) {
+    await rm(path, { force: true });
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    throw new Failure(
+      `The disk with ${dirname(path)} is full.`,
+      "Free some of it (npm run destroy -- --cache removes what was built), and start again.",
+    );
+  }
 }
 
 /** Hashing 130 MB again at each start would cost a second; of a large file, size and time tell as much. */
@@ -176,18 +206,38 @@ async function jsonBlob(blobs: string, value: object): Promise<Blob> {
   const content = JSON.stringify(value);
   const digest = createHash("sha256").update(content).digest("hex");
   const file = join(blobs, digest);
-  await writeFile(file, content);
+  await writeWholeFile(file, content, 0o644);
   return { digest, size: Buffer.byteLength(content), file };
 }
 
 async function writeArchive(archive: string, blobs: readonly Blob[], index: string): Promise<void> {
-  const temporary = `${archive}.partial`;
-  const tar = pack();
-  const written = pipeline(tar, createWriteStream(temporary));
-  await entry(tar, { name: "oci-layout" }, '{"imageLayoutVersion":"1.0.0"}');
-  await entry(tar, { name: "index.json" }, index);
-  for (const { digest, file } of blobs) await addFile(tar, { path: `/blobs/sha256/${digest}`, source: file });
-  tar.finalize();
-  await written;
+  const temporary = `${archive}${UNFINISHED}`;
+  await writeTar(temporary, async (tar) => {
+    await entry(tar, { name: "oci-layout" }, '{"imageLayoutVersion":"1.0.0"}');
+    await entry(tar, { name: "index.json" }, index);
+    for (const { digest, file } of blobs)
+      await addFile(tar, { path: `/blobs/sha256/${digest}`, source: file });
+  });
   await rename(temporary, archive);
+}
+
+/** Removes the blobs that no archive names, and what builds that were killed have left. */
+async function dropUnused(directory: string, blobs: string): Promise<void> {
+  const names = await readdir(directory);
+  const present = await readdir(blobs);
+  const archived = names.flatMap((name) => ARCHIVE.exec(name)?.[1] ?? []);
+  const manifests = present.filter((blob) => archived.some((digest) => blob.startsWith(digest)));
+  const used = new Set(manifests);
+  for (const manifest of manifests)
+    for (const digest of await digestsIn(join(blobs, manifest))) used.add(digest);
+  const isUsed = async (blob: string): Promise<boolean> =>
+    KNOWN_LAYER.test(blob)
+      ? (await digestsIn(join(blobs, blob))).some((digest) => used.has(digest))
+      : used.has(blob);
+  for (const blob of present) if (!(await isUsed(blob))) await rm(join(blobs, blob));
+  for (const name of names) if (name.endsWith(UNFINISHED)) await rm(join(directory, name));
+}
+
+async function digestsIn(file: string): Promise<string[]> {
+  return (await readFile(file, "utf8")).match(/\b[0-9a-f]{64}\b/g) ?? [];
 }
