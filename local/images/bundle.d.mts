@@ -8,6 +8,8 @@ export interface BundleOptions {
   readonly copy?: readonly string[];
   /** Default "node24". */
   readonly target?: string;
+  /** Whether what is imported where it is needed becomes a file of its own. Default true. */
+  readonly splitting?: boolean;
   readonly threads?: Readonly<Record<string, string>>;
   readonly plugins?: Plugin[];
   /** Files of what is put beside the bundle, for its licences to go along. */

@@ -36,7 +36,6 @@ export async function bundle({
     outExtension: { ".js": ".mjs" },
     chunkNames: `${name}-[hash]`,
     bundle: true,
-    // By default what is imported where it is needed, and not at the start, becomes a file of its own.
     splitting,
     plugins,
     platform: "node",

@@ -7,7 +7,6 @@ import { PROJECT } from "../paths.js";
 
 /** Nothing of these is in a program that is bundled. */
 const NOT_BUNDLED = new Set(["node_modules", "bench", "docs", "examples", "test"]);
-const SOURCE = /\.(?:ts|mjs|js|json|sql|html|css)$/;
 /** Of each program. */
 const KEPT = 4;
 
@@ -24,7 +23,8 @@ export async function fingerprintOfSources(project = PROJECT): Promise<string> {
       if (name.startsWith(".") || NOT_BUNDLED.has(name)) continue;
       const path = join(directory, name);
       if (entry.isDirectory()) await add(path);
-      else if (SOURCE.test(name))
+      // Whatever its name: a list of endings would leave out what some bundle has.
+      else if (entry.isFile())
         hash
           .update(`${path}\0`)
           .update(await readFile(join(project, path)))

@@ -28,6 +28,8 @@ describe("the sources' fingerprint", () => {
     ["a migration", "catalogue/migrations/0001.sql", "select 1"],
     ["the lockfile", "package-lock.json", '{"a":1}'],
     ["how a bundle is made", "worker/build.mjs", "bundle()"],
+    ["a picture", "monitor/src/status/page/icon.svg", "<svg/>"],
+    ["a file of no known kind", "worker/LICENCE", "as you like"],
   ])("is another for another content of %s", async (_, path, content) => {
     const before = await fingerprintOfSources(directory);
     await write(path, content);
