@@ -14,10 +14,15 @@ export interface BundledPackage {
   readonly path: string;
   /** SPDX expression as the package states it; null where it states none. */
   readonly licence: string | null;
-  /** Of the archive that it was installed from, as the lockfile has it; null for what is of this project. */
+  /** Of the archive that it was installed from, as the lockfile has it; null where it has none. */
   readonly integrity: string | null;
   /** Names of the packages that it asks for. */
   readonly dependencies: readonly string[];
+}
+
+/** Whether a package is of this project, and so under the project's own licence. */
+export function isOfProject({ path }: Pick<BundledPackage, "path">): boolean {
+  return !/(?:^|\/)node_modules\//.test(path);
 }
 
 /** What is in an image of ours, beside its base. */

@@ -30,8 +30,9 @@ export function isAllowed(expression: string, allowed: ReadonlySet<string> = ALL
       const inner = any();
       return tokens[position++] === ")" ? inner : invalid();
     }
-    if (token === undefined || token === ")" || /^(?:AND|OR|WITH)$/.test(token)) return invalid();
+    if (!isName(token)) return invalid();
     if (tokens[position] !== "WITH") return allowed.has(token);
+    if (!isName(tokens[position + 1])) return invalid();
     // An exception only permits more.
     position += 2;
     return allowed.has(token);
@@ -56,4 +57,9 @@ export function isAllowed(expression: string, allowed: ReadonlySet<string> = ALL
   };
   const result = any();
   return position === tokens.length ? result : invalid();
+}
+
+/** Of a licence or of an exception. */
+function isName(token: string | undefined): token is string {
+  return token !== undefined && !/^(?:[()]|AND|OR|WITH)$/.test(token);
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 
 import { cacheDirectory } from "../paths.js";
 import type { AuditResult } from "./audit.js";
+import { isOfProject } from "./bundled-packages.js";
 import type { BundledPackage, ImageContents } from "./bundled-packages.js";
 import { InvalidLicenceError, isAllowed } from "./licences.js";
 
@@ -17,8 +18,7 @@ export interface BuiltSize {
 /** What of a bundle may not be in an image, as `name@version: why`. */
 export function forbidden(packages: readonly BundledPackage[]): string[] {
   return packages.flatMap((one) => {
-    // What is of this project is under the project's own licence.
-    if (one.integrity === null) return [];
+    if (isOfProject(one)) return [];
     const named = `${one.name}@${one.version}`;
     if (one.licence === null) return [`${named}: it states no licence`];
     try {
@@ -33,8 +33,9 @@ export function forbidden(packages: readonly BundledPackage[]): string[] {
 /** How many packages are under each licence, most first. */
 export function byLicence(packages: readonly BundledPackage[]): [string, number][] {
   const counts = new Map<string, number>();
-  for (const { licence, integrity } of packages) {
-    if (integrity !== null) counts.set(licence ?? "none", (counts.get(licence ?? "none") ?? 0) + 1);
+  for (const one of packages) {
+    const licence = one.licence ?? "none";
+    if (!isOfProject(one)) counts.set(licence, (counts.get(licence) ?? 0) + 1);
   }
   return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
 }

@@ -8,7 +8,7 @@ import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { PROJECT_DIRECTORY } from "../../infra/stack-files.js";
-import { readAudit } from "../../local/supply-chain/audit.js";
+import { askForAudit, readAudit } from "../../local/supply-chain/audit.js";
 import { imageContents, imagesOfOurs, packagePaths } from "../../local/supply-chain/bundled-packages.js";
 import type { BundledPackage, ImageContents, Lockfile } from "../../local/supply-chain/bundled-packages.js";
 import { InvalidLicenceError, isAllowed } from "../../local/supply-chain/licences.js";
@@ -46,7 +46,10 @@ describe("a licence", () => {
     expect(isAllowed(expression)).toBe(allowed);
   });
 
-  it.each(["SEE LICENSE IN LICENSE", "", "(MIT", "MIT)", "MIT OR", "AND MIT"])("%j is none", (expression) => {
+  it.each([
+    ...["SEE LICENSE IN LICENSE", "", "(MIT", "MIT)", "MIT OR", "AND MIT"],
+    ...["MIT WITH", "MIT WITH AND", "(MIT WITH)", "MIT WITH (Classpath-exception-2.0)"],
+  ])("%j is none", (expression) => {
     expect(() => isAllowed(expression)).toThrow(InvalidLicenceError);
   });
 
@@ -57,12 +60,14 @@ describe("a licence", () => {
         bundled("copyleft", { licence: "AGPL-3.0-only" }),
         bundled("silent", { licence: null }),
         bundled("vague", { licence: "SEE LICENSE IN LICENSE" }),
-        bundled("ours", { licence: null, integrity: null }),
+        bundled("ours", { path: "contract", licence: null, integrity: null }),
+        bundled("from-elsewhere", { licence: "AGPL-3.0-only", integrity: null }),
       ]),
     ).toEqual([
       "copyleft@1.2.3: AGPL-3.0-only is not on the list of licences",
       "silent@1.2.3: it states no licence",
       `vague@1.2.3: "SEE LICENSE IN LICENSE" is no SPDX expression: read the package's licence, and say what it is`,
+      "from-elsewhere@1.2.3: AGPL-3.0-only is not on the list of licences",
     ]);
   });
 });
@@ -200,21 +205,66 @@ describe("the cleanup image", () => {
 describe("what npm audit answers", () => {
   it("is counted by severity", () => {
     const vulnerabilities = { info: 0, low: 1, moderate: 0, high: 2, critical: 0, total: 3 };
-    expect(readAudit(JSON.stringify({ metadata: { vulnerabilities } }))).toEqual({
+    const stdout = JSON.stringify({ metadata: { vulnerabilities } });
+    expect(readAudit({ code: 1, stdout, stderr: "" })).toEqual({
       kind: "asked",
       bySeverity: { info: 0, low: 1, moderate: 0, high: 2, critical: 0 },
     });
   });
 
+  const refused = (message: string): string => JSON.stringify({ message });
+
   it.each([
+    [refused("405 Method Not Allowed - POST https://registry.test/advisories"), "", "405 Method Not Allowed"],
     [
-      '{"message":"405 Method Not Allowed - POST https://registry.test/advisories"}',
-      "405 Method Not Allowed",
+      refused(
+        "request to https://registry.internal/-/npm/v1/security/advisories/bulk failed, reason: getaddrinfo ENOTFOUND registry.internal",
+      ),
+      "",
+      "request to … failed, reason: getaddrinfo ENOTFOUND …",
     ],
-    ["{}", "an answer without a result"],
-    ["", "no answer within 60 seconds"],
-  ])("%j is told as unanswered, without a registry's address", (output, reason) => {
-    expect(readAudit(output)).toEqual({ kind: "unanswered", reason });
+    [
+      refused(
+        "request to http://user:pass@mirror:4873/bulk failed, reason: connect ECONNREFUSED 10.1.2.3:4873",
+      ),
+      "",
+      "request to … failed, reason: connect ECONNREFUSED …",
+    ],
+    [
+      refused("connect ECONNREFUSED ::1:443, asked mirror for audit level 1.2.3"),
+      "",
+      "connect ECONNREFUSED …, asked mirror for audit level 1.2.3",
+    ],
+    [
+      refused(
+        "Hostname/IP does not match certificate's altnames: Host: registry.internal. is not in the cert's altnames: DNS:proxy.internal",
+      ),
+      "",
+      "Hostname/IP does not match certificate's altnames: Host: …. is not in the cert's altnames: DNS:…",
+    ],
+    ["{}", "", "an answer without a result"],
+    ["null", "", "an answer without a result"],
+    ["", "npm error code ENOLOCK\nnpm error more", "npm said: npm error code ENOLOCK"],
+    ["<html>at proxy.internal</html>", "", "npm said: <html>at …</html>"],
+    ["", "", "npm ended with 128 and said nothing"],
+  ])("%j is told as unanswered, without a registry's address", (stdout, stderr, reason) => {
+    expect(readAudit({ code: 128, stdout, stderr })).toEqual({ kind: "unanswered", reason });
+  });
+
+  it("is told as not come when npm can't be started, and by how it ended when it was", async () => {
+    const before = process.env["PATH"];
+    const programs = await fs.mkdtemp(path.join(os.tmpdir(), "video-storage-npm-"));
+    try {
+      process.env["PATH"] = programs;
+      expect(await askForAudit()).toEqual({ kind: "unanswered", reason: "spawn npm ENOENT" });
+      await fs.writeFile(path.join(programs, "npm"), "#!/bin/sh\necho no lockfile >&2; exit 1\n", {
+        mode: 0o755,
+      });
+      expect(await askForAudit()).toEqual({ kind: "unanswered", reason: "npm said: no lockfile" });
+    } finally {
+      process.env["PATH"] = before;
+      await fs.rm(programs, { recursive: true });
+    }
   });
 });
 
@@ -244,7 +294,8 @@ describe("the report", () => {
       bundled("b", { licence: "ISC" }),
       bundled("c", { licence: "GPL-3.0-only" }),
     ];
-    expect(byLicence([...packages, bundled("d")])).toEqual([
+    const ours = bundled("ours", { path: "contract", integrity: null });
+    expect(byLicence([...packages, bundled("d", { integrity: null }), ours])).toEqual([
       ["MIT", 2],
       ["GPL-3.0-only", 1],
       ["ISC", 1],
