@@ -57,6 +57,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const running = new Set<ChildProcess>();
+let interruptedBy: NodeJS.Signals | undefined;
 const closed = process.getuid?.() === 0 ? closedDirectories(PROJECT) : [];
 if (closed.length > 0) {
   // Databases and sweeps are other users in the tests, as they are in pods, and would not find their programs.
@@ -65,19 +66,13 @@ if (closed.length > 0) {
     ...process.execArgv,
     ...process.argv.slice(1),
   ]);
+  passSignalsOn();
   process.exit(await run(program!, args));
 }
 const lanes = LANES.map((lane) => lane.filter(runs)).filter((lane) => lane.length > 0);
 // What they need is built before: lanes would wait for it in the time that is a test's.
 if (lanes.length > 1) await build();
-let interruptedBy: NodeJS.Signals | undefined;
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => {
-    interruptedBy = signal;
-    // A terminal's Ctrl-C has reached them, and vitest takes a second one for "at once, without tidying up".
-    if (signal !== "SIGINT") for (const child of running) child.kill(signal);
-  });
-}
+passSignalsOn();
 const reports = await mkdtemp(join(tmpdir(), "video-storage-test-"));
 const results: Counts[] = [];
 try {
@@ -108,6 +103,17 @@ console.log(
   `\n${sum((counts) => counts.passed)} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`,
 );
 process.exit(failed === 0 ? 0 : 1);
+
+/** A signal to this process alone ends what it runs, and this process when that has ended. */
+function passSignalsOn(): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      interruptedBy = signal;
+      // A terminal's Ctrl-C has reached them, and vitest takes a second one for "at once, without tidying up".
+      if (signal !== "SIGINT") for (const child of running) child.kill(signal);
+    });
+  }
+}
 
 /** Without it those tests fail that need it, and say why. */
 async function build(): Promise<void> {
@@ -167,9 +173,9 @@ function run(program: string, args: readonly string[], output: Output = "inherit
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: PROJECT, stdio: ["ignore", output, output] });
     running.add(child);
-    child.once("error", reject).once("exit", (code) => {
+    child.once("error", reject).once("exit", (code, signal) => {
       running.delete(child);
-      resolve(code ?? 1);
+      resolve(code ?? 128 + constants.signals[signal!]);
     });
   });
 }

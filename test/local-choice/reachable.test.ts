@@ -1,8 +1,10 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { PROJECT } from "../../local/paths.js";
 import { closedDirectories, withOpened } from "../../local/reachable.js";
 
 let base: string;
@@ -50,5 +52,38 @@ describe("a checkout in directories that only root can enter", () => {
     expect(output(withOpened([home], ["sh", "-c", script]))).toBe("settings\na home\n");
     expect(fs.readFileSync(path.join(project, "new"), "utf8")).toBe("kept\n");
     expect(fs.readdirSync(home).toSorted()).toEqual([".settings", ".work", "link"]);
+  });
+});
+
+describe("npm test in such a checkout", () => {
+  it.each([
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("ends what it runs at a %s to itself alone, and then with %d", async (signal, code) => {
+    fs.cpSync(path.join(PROJECT, "local"), path.join(project, "local"), { recursive: true });
+    for (const name of ["package.json", "tsconfig.json", "node_modules"])
+      fs.symlinkSync(path.join(PROJECT, name), path.join(project, name));
+    const [programs, begun, ended] = ["programs", "begun", "ended"].map((name) => path.join(base, name));
+    fs.mkdirSync(programs!);
+    const tests = `#!/bin/sh
+      trap 'echo "$*" > "${ended}"; exit 1' TERM HUP
+      echo $$ > "${begun}"
+      while :; do sleep 0.1; done`;
+    fs.writeFileSync(path.join(programs!, "vitest"), tests, { mode: 0o755 });
+    close(home);
+    const args = ["--import", "tsx", path.join(project, "local/test.ts"), "fast"];
+    const env = { ...process.env, PATH: `${programs}:${process.env["PATH"]}` };
+    const wrapper = spawn(process.execPath, args, { cwd: project, env, stdio: "ignore" });
+    const end = once(wrapper, "exit");
+    try {
+      await vi.waitUntil(() => fs.existsSync(begun!) && fs.readFileSync(begun!, "utf8") !== "", {
+        timeout: 30_000,
+      });
+      wrapper.kill(signal);
+      expect(await end).toEqual([code, null]);
+      expect(fs.readFileSync(ended!, "utf8")).toMatch(/^run --project fast /);
+    } finally {
+      if (!fs.existsSync(ended!)) process.kill(Number(fs.readFileSync(begun!, "utf8")), "SIGKILL");
+    }
   });
 });
