@@ -332,6 +332,27 @@ describe("logs", () => {
     expect(many.filter((line) => /^line \d+ x{500}$/.test(line))).toHaveLength(50);
     expect(new Set(many).size).toBe(50);
   });
+
+  it("are all closed, even where one of them can't be written down", async () => {
+    const job = await storage.createJob();
+    for (const name of ["one.log", "two.log", "three.log"]) await job.appendLog(name, "x");
+    const openLogs = async (): Promise<string[]> => {
+      const numbers = await fs.readdir("/proc/self/fd");
+      const files = await Promise.all(
+        numbers.map((fd) => fs.readlink(`/proc/self/fd/${fd}`).catch(() => "")),
+      );
+      return files.filter((file) => path.dirname(file) === path.join(job.directory, "logs"));
+    };
+    expect(await openLogs()).toHaveLength(3);
+    const some = await fs.open(job.directory);
+    const sync = vi.spyOn(Object.getPrototypeOf(some) as FileHandle, "sync");
+    await some.close();
+    sync.mockRejectedValueOnce(new Error("input/output error")).mockRejectedValueOnce(new Error("another"));
+    await expect(job.close()).rejects.toThrow("input/output error");
+    expect(await openLogs()).toEqual([]);
+    // Each log and then their directory.
+    expect(sync).toHaveBeenCalledTimes(4);
+  });
 });
 
 describe("the end of a job", () => {

@@ -691,17 +691,20 @@ export class Job {
     return handle;
   }
 
+  /** Closes every log, whatever becomes of the others, and throws the first error. */
   async #closeLogs(): Promise<void> {
-    const handles = await Promise.all(this.#logs.values());
+    const opened = await Promise.allSettled(this.#logs.values());
     this.#logs.clear();
+    const handles = opened.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+    const failures: unknown[] = [];
+    const step = (done: Promise<void>): Promise<void> =>
+      done.catch((error: unknown) => void failures.push(error));
     for (const handle of handles) {
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
+      await step(handle.sync());
+      await step(handle.close());
     }
-    if (handles.length > 0) await syncDirectory(path.join(this.directory, LOGS_DIRECTORY));
+    if (handles.length > 0) await step(syncDirectory(path.join(this.directory, LOGS_DIRECTORY)));
+    if (failures.length > 0) throw failures[0];
   }
 
   #requireActive(wanted: string): Lease {
