@@ -1,5 +1,7 @@
 import { defineConfig } from "vitest/config";
 
+import FileOrder from "./test/support/file-order.js";
+
 /** Tests with an environment of their own that lie beside what they test. */
 const WITH_AN_ENVIRONMENT = ["test/infra/engine-cluster.test.ts"];
 const ON_A_REAL_S3_SERVER = [
@@ -15,6 +17,7 @@ export default defineConfig({
     pool: "forks",
     // Most tests wait for a process, a disk or a database, and one worker, the default on two cores, would idle.
     maxWorkers: 2,
+    sequence: { sequencer: FileOrder },
     // Ends what hangs; what is busy beside it may be slow.
     testTimeout: 60_000,
     hookTimeout: 120_000,
@@ -38,38 +41,26 @@ export default defineConfig({
         },
       },
       {
-        // Each file has an environment of its own, and most of its time is spent waiting for the next minute.
+        // Each file has environments of its own, and with more than one at a time none gets its promises kept here.
         extends: true,
         test: {
           name: "local",
           include: ["test/local/*.test.ts", ...WITH_AN_ENVIRONMENT],
-          maxWorkers: 3,
+          fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 2_400_000,
         },
       },
       {
-        // One environment for all files, so they take turns: what one measures, another would disturb.
-        extends: true,
-        test: {
-          name: "local-shared",
-          include: ["test/local/shared/*.test.ts"],
-          globalSetup: ["test/support/shared-environment.ts"],
-          fileParallelism: false,
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
-        },
-      },
-      {
-        // What a newcomer's start leaves, and what needs a running stack but none of its slots.
+        // One environment as a newcomer's start leaves it, and beside each other a file that needs its slots and one that
+        // doesn't: each environment costs as much as most of its tests.
         extends: true,
         test: {
           name: "local-started",
-          include: ["test/local/started/*.test.ts"],
+          include: ["test/local/started/*.test.ts", "test/local/slots/*.test.ts"],
           globalSetup: ["test/support/started-environment.ts"],
-          fileParallelism: false,
           testTimeout: 600_000,
-          hookTimeout: 600_000,
+          hookTimeout: 900_000,
         },
       },
       {
@@ -88,7 +79,7 @@ export default defineConfig({
         test: {
           name: "local-alerts",
           include: ["test/local/alerts/*.test.ts"],
-          globalSetup: ["test/support/shared-environment.ts"],
+          globalSetup: ["test/support/environment-without-jobs.ts"],
           testTimeout: 1_200_000,
           hookTimeout: 600_000,
         },

@@ -35,9 +35,8 @@ const CHECKS: readonly (readonly string[])[] = [
 // such that none is long at work when the others have ended.
 const LANES = [
   ["checks", "fast"],
-  ["local", "object-storage", "local-variants"],
-  ["local-shared", "local-alerts"],
-  ["local-started", "alerts"],
+  ["local", "local-variants"],
+  ["local-started", "object-storage", "alerts", "local-alerts"],
 ] as const;
 /** Ten minutes each: `npm run test:thorough`, and by their names. */
 const ONLY_THOROUGH: readonly string[] = ["local-variants", "local-alerts"];

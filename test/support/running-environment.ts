@@ -13,6 +13,7 @@ import { buildPrograms } from "../../local/build/programs.js";
 import { Pods, RUN_LABEL } from "../../local/demo/pods.js";
 import { findSandbox } from "../../local/environment/sandbox.js";
 import type { Sandbox } from "../../local/environment/sandbox.js";
+import { inTurn } from "../../local/exclusive.js";
 import { buildStackImages } from "../../local/images/images.js";
 import type { StackImages } from "../../local/images/images.js";
 import { cacheDirectory, stateDirectory } from "../../local/paths.js";
@@ -99,6 +100,39 @@ export async function runningEnvironment(): Promise<RunningEnvironment> {
   };
 }
 
+/**
+ * The same, with all slots for the calling file until its process ends: what one file measures on them, another would
+ * disturb. The jobs that `npm start` ran are ended.
+ */
+export async function environmentWithSlots(): Promise<RunningEnvironment> {
+  await slotsForThisProcess();
+  const environment = await runningEnvironment();
+  await removePods(environment.core, environment.contract.namespace, RUN_LABEL);
+  return environment;
+}
+
+/** Waits until no other file has the slots. */
+export function slotsForThisProcess(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const untilTheEnd = new Promise<void>(() => undefined);
+    inTurn(`slots of ${process.env[NAME]}`, () => {
+      resolve();
+      return untilTheEnd;
+    }).catch(reject);
+  });
+}
+
+/** Removes pods, and waits until they are gone and have let go of their volumes. */
+async function removePods(core: CoreV1Api, namespace: string, labelSelector: string): Promise<void> {
+  // With no grace at all, the API server forgets a pod before its processes have ended.
+  await core.deleteCollectionNamespacedPod({ namespace, labelSelector, gracePeriodSeconds: 1 });
+  let left: V1Pod[];
+  do {
+    await sleep(200);
+    left = (await core.listNamespacedPod({ namespace, labelSelector })).items;
+  } while (left.length > 0);
+}
+
 /** Metadata and spec, as the builders of pods return them. */
 export interface PodBody {
   readonly metadata: { readonly labels: Record<string, string> };
@@ -138,16 +172,9 @@ export class TestPods {
     return this.pods.ended(pod, seconds);
   }
 
-  /** Removes every pod of this object, and waits until they are gone and have let go of their volumes. */
-  async close(): Promise<void> {
-    const of = { namespace: this.namespace, labelSelector: `${RUN_LABEL}=${this.run}` };
-    // With no grace at all, the API server forgets a pod before its processes have ended.
-    await this.core.deleteCollectionNamespacedPod({ ...of, gracePeriodSeconds: 1 });
-    let left: V1Pod[];
-    do {
-      await sleep(200);
-      left = (await this.core.listNamespacedPod(of)).items;
-    } while (left.length > 0);
+  /** Removes every pod of this object. */
+  close(): Promise<void> {
+    return removePods(this.core, this.namespace, `${RUN_LABEL}=${this.run}`);
   }
 }
 

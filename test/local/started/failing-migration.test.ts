@@ -18,7 +18,7 @@ import type { RunningEnvironment } from "../../support/running-environment.js";
 
 /**
  * A stack of this file's own, whose database has something where the catalogue's tables are to be. Its Postgres is its own
- * too: logins belong to a whole server, and the shared environment's would have new passwords.
+ * too: logins belong to a whole server, and the running stack's would have new passwords.
  */
 const own = `failing-${randomBytes(3).toString("hex")}`;
 const namespaces = { namespace: `${own}-jobs`, systemNamespace: own };

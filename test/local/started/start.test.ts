@@ -15,7 +15,7 @@ import type { Run } from "../../../local/demo/jobs.js";
 import { clientOfCluster } from "../../support/cluster-object-storage.js";
 import { local } from "../../support/local-environment.js";
 import { prometheusOf } from "../../support/prometheus.js";
-import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import { nodeCommand, runningEnvironment, slotsForThisProcess } from "../../support/running-environment.js";
 import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
 import { sha256 } from "../../support/sha256.js";
 import { started } from "../../support/started-environment.js";
@@ -29,6 +29,8 @@ let core: CoreV1Api;
 let pods: TestPods;
 
 beforeAll(async () => {
+  // Its jobs are on them.
+  await slotsForThisProcess();
   environment = await runningEnvironment();
   pods = environment.pods();
   ({ stateDirectory: state, contract, core } = environment);
@@ -95,7 +97,7 @@ describe("npm start", () => {
     const { client, bucket } = await s3As("object-storage-cleanup");
     const { tenant, jobId } = job("cold");
     const prefix = jobPrefix(tenant as TenantId, jobId as JobId);
-    const listed = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: "tenants/" }));
+    const listed = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }));
     const names = listed.Contents!.map(({ Key }) => Key!);
     // Its log is small, so it lies in a pack.
     expect(names.map((name) => name.replace(/[0-9a-f]{32}/, "ID"))).toEqual(

@@ -9,7 +9,7 @@ import { unpackDebianPackages } from "../../../local/build/debian-packages.js";
 import { buildPrograms } from "../../../local/build/programs.js";
 import { buildExampleWorker } from "../../../local/images/example-worker.js";
 import { cacheDirectory } from "../../../local/paths.js";
-import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import { nodeCommand, environmentWithSlots } from "../../support/running-environment.js";
 import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
 
 // Workers in other languages, on a real kubelet, as the stack's pods run: no root, a read-only root filesystem, their
@@ -24,7 +24,7 @@ let pods: TestPods;
 let image: string;
 
 beforeAll(async () => {
-  environment = await runningEnvironment();
+  environment = await environmentWithSlots();
   pods = environment.pods();
   const programs = await buildPrograms();
   const sources = {

@@ -4,7 +4,7 @@ import { slotInodes } from "@video-storage/contract/slot-filesystem";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
-import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import { nodeCommand, environmentWithSlots } from "../../support/running-environment.js";
 import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
 
 const ROUNDS = 8;
@@ -17,7 +17,7 @@ let environment: RunningEnvironment;
 let pods: TestPods;
 
 beforeAll(async () => {
-  environment = await runningEnvironment();
+  environment = await environmentWithSlots();
   pods = environment.pods();
 });
 

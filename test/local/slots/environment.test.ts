@@ -5,14 +5,14 @@ import type { V1JobStatus } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
-import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import { nodeCommand, environmentWithSlots } from "../../support/running-environment.js";
 import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
 
 let environment: RunningEnvironment;
 let pods: TestPods;
 
 beforeAll(async () => {
-  environment = await runningEnvironment();
+  environment = await environmentWithSlots();
   pods = environment.pods();
 });
 

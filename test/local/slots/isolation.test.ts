@@ -17,7 +17,7 @@ import { serveVideo } from "../../../local/demo/source-server.js";
 import { keptNetwork } from "../../../local/environment/network.js";
 import { cacheDirectory } from "../../../local/paths.js";
 import { clientOfCluster } from "../../support/cluster-object-storage.js";
-import { nodeCommand, runningEnvironment } from "../../support/running-environment.js";
+import { nodeCommand, environmentWithSlots } from "../../support/running-environment.js";
 import type { PodBody, RunningEnvironment, TestPods } from "../../support/running-environment.js";
 
 const [ACME, GLOBEX] = ["acme", "globex"] as const;
@@ -30,7 +30,7 @@ let jobId: string;
 let videoBytes: number;
 
 beforeAll(async () => {
-  environment = await runningEnvironment();
+  environment = await environmentWithSlots();
   pods = environment.pods();
   const video = join(cacheDirectory(), "sample-video.mp4");
   await ensureSampleVideo(video);
