@@ -7,8 +7,9 @@ import { CATALOGUE_CA_FILE } from "@video-storage/contract/stack-contract";
 import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
 
 import { childOptions } from "./lib/child-options.js";
-import { buildCleanupCronJobs, NODE_CRITICAL } from "./lib/cleanup-cron-jobs.js";
+import { buildCleanupCronJobs } from "./lib/cleanup-cron-jobs.js";
 import type { CleanupCronJobsArgs } from "./lib/cleanup-cron-jobs.js";
+import { buildPriorityQuota, isReserved, NODE_CRITICAL } from "./lib/critical-priority.js";
 import { labels } from "./lib/labels.js";
 import { CLEANUP_CONFIG_MAP } from "./lib/mounts.js";
 
@@ -48,7 +49,7 @@ export class CleanupCronJob extends pulumi.ComponentResource {
       ? [
           new k8s.core.v1.ResourceQuota(
             `${name}-priority`,
-            buildPriorityQuota(args, cronJobs.length),
+            buildSweepQuota(args, cronJobs.length),
             childOptions(this, opts),
           ),
         ]
@@ -64,34 +65,18 @@ export class CleanupCronJob extends pulumi.ComponentResource {
   }
 }
 
-/** Whether a PriorityClass is one of Kubernetes' own two. */
-function isReserved(priorityClass: string): boolean {
-  return priorityClass.startsWith("system-");
-}
-
-/**
- * As many critical pods in the namespace as sweeps can run, one ending as the next begins. Some clusters (GKE)
- * refuse such pods outside kube-system unless a quota grants them, and where they don't, it is a bound.
- */
-export function buildPriorityQuota(
+/** As many critical pods in the namespace as sweeps can run, one ending as the next begins. */
+export function buildSweepQuota(
   args: Pick<CleanupCronJobArgs, "environment" | "namespace" | "priorityClass">,
   cronJobs: number,
 ) {
-  return {
-    metadata: {
-      name: "cleanup-priority",
-      namespace: args.namespace,
-      labels: labels(args.environment, "cleanup"),
-    },
-    spec: {
-      hard: { pods: String(2 * cronJobs) },
-      scopeSelector: {
-        matchExpressions: [
-          { scopeName: "PriorityClass", operator: "In", values: [args.priorityClass ?? NODE_CRITICAL] },
-        ],
-      },
-    },
-  };
+  return buildPriorityQuota({
+    name: "cleanup-priority",
+    namespace: args.namespace,
+    labels: labels(args.environment, "cleanup"),
+    ...(args.priorityClass !== undefined && { priorityClass: args.priorityClass }),
+    pods: 2 * cronJobs,
+  });
 }
 
 export function buildCleanupSettings(

@@ -10,6 +10,7 @@ import {
   agentRules,
   buildAgentDaemonSet,
   buildAgentNamespace,
+  buildAgentQuota,
   buildAgentNetworkPolicy,
   buildAgentSettings,
   buildCollector,
@@ -61,6 +62,7 @@ export class NodePreparation extends pulumi.ComponentResource {
       buildAgentNetworkPolicy(args),
       inside(),
     );
+    const leave = new k8s.core.v1.ResourceQuota(`${name}-priority`, buildAgentQuota(args), inside());
     const keySecret = args.key === "generated" && key ? this.generatedKey(name, args, inside()) : undefined;
     const account = (accountName: string, role: "node-agent" | "volume-collector", rules: object[]) => {
       const metadata = { name: clusterName(args, role), labels: labels(environment, role) };
@@ -105,7 +107,7 @@ export class NodePreparation extends pulumi.ComponentResource {
       childOptions(this, opts, { dependsOn: ownNode }),
     );
     // Before the rights, so that nobody ever has them unconfined.
-    const agents = [confined, network, account(AGENT_ACCOUNT, "node-agent", agentRules(args.groups))];
+    const agents = [confined, network, leave, account(AGENT_ACCOUNT, "node-agent", agentRules(args.groups))];
     const settings = new Map(
       args.groups.map((group) => [
         group.name,

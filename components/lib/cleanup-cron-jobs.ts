@@ -12,6 +12,7 @@ import {
 } from "@video-storage/contract/stack-contract";
 
 import { spreadSchedule } from "./cleanup-schedule.js";
+import { NODE_CRITICAL } from "./critical-priority.js";
 import { labels } from "./labels.js";
 import { CLEANUP_CONFIG_MAP, claimVolume, configMapVolume, fieldVariable, secretVolume } from "./mounts.js";
 import { cronJobName } from "./names.js";
@@ -50,13 +51,6 @@ export interface CleanupCronJobsArgs {
   /** Whether pods have users of their own (`hostUsers: false`). */
   readonly userNamespaces?: boolean;
 }
-
-/**
- * A kubelet whose disk is full refuses every new pod, whatever it tolerates, unless its priority is one of the
- * two that Kubernetes brings with it (kubelet/eviction, Admit; kubernetes#40573). No PriorityClass of our own
- * can be as high.
- */
-export const NODE_CRITICAL = "system-node-critical";
 
 /**
  * Little, so that it fits on any node: the scheduler would end a worker to make room for what is critical. What

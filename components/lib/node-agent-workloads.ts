@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { NODE_AGENT_CONFIG_FILE } from "@video-storage/contract/node-agent-config";
 import type { KeySettings, NodeAgentConfig } from "@video-storage/contract/node-agent-config";
 
+import { buildPriorityQuota, NODE_CRITICAL } from "./critical-priority.js";
 import { labels, selectorLabels } from "./labels.js";
 import type { Role } from "./labels.js";
 import { configMapVolume, fieldVariable } from "./mounts.js";
@@ -16,6 +17,9 @@ export const COLLECTOR_ACCOUNT = "volume-collector";
 
 /** Where the Secret with the LUKS key is mounted in the agent's pod. */
 export const KEY_DIRECTORY = "/run/secrets/luks";
+
+/** As many nodes as Kubernetes is made for (its "Considerations for large clusters"): how many there are is not known here. */
+const MOST_AGENTS = 5_000;
 
 const STATE_DIRECTORY = "/var/lib/video-storage/node-agent";
 const WORK_DIRECTORY = "/run/video-storage/node-agent";
@@ -114,6 +118,14 @@ export function buildAgentNamespace({ environment, namespace }: NodeAgentArgs) {
   };
 }
 
+/** Leave for the agents to be critical. */
+export function buildAgentQuota({ environment, namespace }: NodeAgentArgs) {
+  return buildPriorityQuota({
+    ...{ name: "node-agent-priority", namespace, labels: labels(environment, "node-agent") },
+    pods: MOST_AGENTS,
+  });
+}
+
 /**
  * The settings of a group. The agent reads them in each round, so a node that grows restarts nothing, and one that
  * joins a pool changes nothing. One that is declared does restart the agents, by turns: the pods' affinity names it.
@@ -163,7 +175,7 @@ export function buildAgentDaemonSet(args: NodeAgentArgs, group: NodeGroup, key: 
           automountServiceAccountToken: true,
           enableServiceLinks: false,
           // Workers wait for it after a reboot, so it goes before everything that can be evicted.
-          priorityClassName: "system-node-critical",
+          priorityClassName: NODE_CRITICAL,
           terminationGracePeriodSeconds: 60,
           ...(Object.keys(group.nodeSelector).length > 0 && { nodeSelector: { ...group.nodeSelector } }),
           ...(group.hostnames && { affinity: onNodes(group.hostnames) }),

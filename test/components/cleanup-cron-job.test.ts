@@ -5,7 +5,7 @@ import { longestCronGap } from "@video-storage/contract/cron-schedule";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { buildPriorityQuota, CleanupCronJob } from "../../components/cleanup-cron-job.js";
+import { buildSweepQuota, CleanupCronJob } from "../../components/cleanup-cron-job.js";
 import type { CleanupCronJobArgs } from "../../components/cleanup-cron-job.js";
 import { buildCleanupCronJobs } from "../../components/lib/cleanup-cron-jobs.js";
 import { spreadSchedule } from "../../components/lib/cleanup-schedule.js";
@@ -247,7 +247,7 @@ describe("docs/cleanup-schedule.md", () => {
 
 describe("leave to be critical", () => {
   it("is for two pods of each CronJob, of that priority alone", () => {
-    expect(buildPriorityQuota(args, 2)).toMatchObject({
+    expect(buildSweepQuota(args, 2)).toMatchObject({
       metadata: { name: "cleanup-priority", namespace: "jobs" },
       spec: {
         hard: { pods: "4" },

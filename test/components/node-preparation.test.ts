@@ -86,6 +86,7 @@ describe("NodePreparation", () => {
       "Namespace nodes-namespace",
       "NetworkPolicy nodes-network",
       "RandomBytes nodes-key",
+      "ResourceQuota nodes-priority",
       "Secret nodes-key",
       "ServiceAccount nodes-node-agent",
       "ServiceAccount nodes-volume-collector",
@@ -110,7 +111,23 @@ describe("NodePreparation", () => {
       "nodes-node-agent",
       "nodes-node-agent-declared",
       "nodes-own-node",
+      "nodes-priority",
     ]);
+  });
+
+  it("gives its agents leave to be critical, which some clusters ask for outside kube-system", () => {
+    const { inputs } = both.one("ResourceQuota", "nodes-priority");
+    expect(inputs).toMatchObject({
+      metadata: { name: "node-agent-priority", namespace: "agents" },
+      spec: {
+        hard: { pods: "5000" },
+        scopeSelector: {
+          matchExpressions: [
+            { scopeName: "PriorityClass", operator: "In", values: ["system-node-critical"] },
+          ],
+        },
+      },
+    });
   });
 
   it("protects the key without which no slot can be read, and keeps it out of sight", () => {

@@ -64,6 +64,27 @@ export interface SoakReport {
 const LOOK_EVERY_SECONDS = 1;
 const ANCHORS_EVERY_SECONDS = 30;
 
+/** What has to have happened, and how often, for a run to say anything. */
+export const ENOUGH = { events: ["created", "completed", "failed", "uploaded"], times: 6 } as const;
+/** How many times its own length a run goes on at most until that has happened, as it does later on a slow machine. */
+const LONGEST_TIMES = 5;
+
+async function untilEnough(
+  ledger: Ledger,
+  latest: number,
+  stop: AbortSignal,
+  say: (what: string) => void,
+): Promise<void> {
+  const rare = (): string[] =>
+    ENOUGH.events
+      .filter((event) => (ledger.counts[event] ?? 0) < ENOUGH.times)
+      .map((event) => `${event} ${ledger.counts[event] ?? 0}`);
+  while (rare().length > 0 && Date.now() < latest && !stop.aborted) {
+    say(`going on until there are ${ENOUGH.times} of each: ${rare().join(", ")}`);
+    await pause(10_000, stop);
+  }
+}
+
 /** Lets a run happen on an environment that is up, and checks what it left. Throws when it can't be carried out. */
 export async function soak(environment: SoakEnvironment, options: SoakOptions): Promise<SoakReport> {
   const { seed, seconds, stop, say } = options;
@@ -101,6 +122,7 @@ export async function soak(environment: SoakEnvironment, options: SoakOptions): 
   );
   await guarded(inflictAll(context, schedule, startedAt, say));
   await pause(startedAt + seconds * 1000 - Date.now(), working.signal);
+  await guarded(untilEnough(ledger, startedAt + LONGEST_TIMES * seconds * 1000, working.signal, say));
   working.abort();
   await work;
   if (failures.length > 0) throw failures[0];
