@@ -687,8 +687,13 @@ export class Job {
   async #openLog(name: string): Promise<FileHandle> {
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
     const handle = await fs.open(path.join(this.directory, LOGS_DIRECTORY, name), flags, FILE_MODE);
-    await handle.chmod(FILE_MODE);
-    return handle;
+    try {
+      await handle.chmod(FILE_MODE);
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
   }
 
   /** Closes every log, whatever becomes of the others, and throws the first error. */
