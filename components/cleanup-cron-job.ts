@@ -74,7 +74,7 @@ export function buildSweepQuota(
     name: "cleanup-priority",
     namespace: args.namespace,
     labels: labels(args.environment, "cleanup"),
-    ...(args.priorityClass !== undefined && { priorityClass: args.priorityClass }),
+    priorityClass: args.priorityClass ?? NODE_CRITICAL,
     pods: 2 * cronJobs,
   });
 }

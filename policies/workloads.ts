@@ -36,8 +36,7 @@ export function makesPods(resource: ResourceView): boolean {
 
 /** The pods that the resource makes; an empty one when it makes none. */
 export function podTemplateOf(resource: ResourceView): PodTemplate {
-  const path = TEMPLATE_PATHS[kindOf(resource) ?? ""];
-  const template = path && at(resource.props, ...path);
+  const template = atPathOfKind(resource, TEMPLATE_PATHS);
   return {
     labels: Object.fromEntries(entries(at(template, "metadata", "labels"))),
     annotations: Object.fromEntries(entries(at(template, "metadata", "annotations"))),
@@ -57,9 +56,14 @@ const COUNT_PATHS: Readonly<Record<string, readonly string[]>> = {
 
 /** How many pods the resource has at once; one where it doesn't say. */
 export function podCountOf(resource: ResourceView): number {
-  const path = COUNT_PATHS[kindOf(resource) ?? ""];
-  const count = path && at(resource.props, ...path);
+  const count = atPathOfKind(resource, COUNT_PATHS);
   return typeof count === "number" ? count : 1;
+}
+
+/** What lies where kinds have it; undefined for a kind that has none. */
+function atPathOfKind(resource: ResourceView, paths: Readonly<Record<string, readonly string[]>>): unknown {
+  const path = paths[kindOf(resource) ?? ""];
+  return path && at(resource.props, ...path);
 }
 
 /** All containers of a pod, those that run before it and beside it included. */

@@ -14,8 +14,7 @@ export interface PriorityQuotaArgs {
   readonly name: string;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** {@link NODE_CRITICAL} by default. */
-  readonly priorityClass?: string;
+  readonly priorityClass: string;
   /** How many such pods there may be. */
   readonly pods: number;
 }
@@ -30,9 +29,7 @@ export function buildPriorityQuota({ name, namespace, labels, priorityClass, pod
     spec: {
       hard: { pods: String(pods) },
       scopeSelector: {
-        matchExpressions: [
-          { scopeName: "PriorityClass", operator: "In", values: [priorityClass ?? NODE_CRITICAL] },
-        ],
+        matchExpressions: [{ scopeName: "PriorityClass", operator: "In", values: [priorityClass] }],
       },
     },
   };

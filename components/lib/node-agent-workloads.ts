@@ -122,6 +122,7 @@ export function buildAgentNamespace({ environment, namespace }: NodeAgentArgs) {
 export function buildAgentQuota({ environment, namespace }: NodeAgentArgs) {
   return buildPriorityQuota({
     ...{ name: "node-agent-priority", namespace, labels: labels(environment, "node-agent") },
+    priorityClass: NODE_CRITICAL,
     pods: MOST_AGENTS,
   });
 }

@@ -6,7 +6,7 @@ import { parseStackContract } from "@video-storage/contract/stack-contract";
 import { ConfigError, parseConfig } from "../../infra/config.js";
 import { stackConfiguration } from "../../infra/stack-files.js";
 import type { INSTALLATIONS } from "../support/installations.js";
-import { renderedStack, STACKS } from "../support/rendered-stacks.js";
+import { renderedStack, STACK_NAMES } from "../support/rendered-stacks.js";
 
 // Each rendering is a process of its own, and the machine may be busy.
 vi.setConfig({ testTimeout: 60_000 });
@@ -53,7 +53,7 @@ describe.each(Object.entries(LEFT_OPEN))("the file of stack %s", (stack, open) =
   });
 });
 
-describe.each(Object.keys(STACKS) as (keyof typeof STACKS)[])("stack %s", (stack) => {
+describe.each(STACK_NAMES)("stack %s", (stack) => {
   it("renders, and says to workers and the sweep what they can read", async () => {
     const { manifests, outputs } = await renderedStack(stack);
     const data = (name: string, key: string): unknown => {

@@ -10,7 +10,8 @@ import type { Evaluation } from "../../policies/evaluation";
 import type { ResourceView } from "../../policies/model";
 import { RULES } from "../../policies/pack";
 import { isPlayed, seed } from "../support/rounds.js";
-import { renderedStack, STACKS } from "../support/rendered-stacks.js";
+import { renderedStack, STACK_NAMES } from "../support/rendered-stacks.js";
+import type { StackName } from "../support/rendered-stacks.js";
 import { cloudMutationsOf } from "./cloud-mutations.js";
 import { mutationsOf } from "./mutations.js";
 import type { Mutation } from "./mutations.js";
@@ -26,12 +27,12 @@ function environment(name: string): Record<string, unknown> {
 }
 
 /** Each resource of these has its like in dev, and there are some hundreds of them to break. */
-const LARGE: readonly (keyof typeof STACKS)[] = ["staging", "production"];
+const LARGE: readonly StackName[] = ["staging", "production"];
 
 const SEED = seed("MUTATIONS_SEED");
 console.log(JSON.stringify({ MUTATIONS_SEED: SEED }));
 
-describe.each(Object.keys(STACKS) as (keyof typeof STACKS)[])("our own stack %s", (stack) => {
+describe.each(STACK_NAMES)("our own stack %s", (stack) => {
   // What is advice in an environment must hold too.
   const configuration = readConfiguration(RULES, environment(stack), TODAY);
   let views: ResourceView[];

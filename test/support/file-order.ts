@@ -13,7 +13,6 @@ export default class FileOrder extends BaseSequencer {
     const first = sorted.filter(({ moduleId }) => moduleId.endsWith(FIRST));
     const turns = sorted.filter(({ moduleId }) => moduleId.includes(TAKING_TURNS));
     const others = sorted.filter((file) => !first.includes(file) && !turns.includes(file));
-    if (turns.length === 0) return [...first, ...others];
     const alternating = others.flatMap((file, index) => [file, ...turns.slice(index, index + 1)]);
     return [...first, ...alternating, ...turns.slice(others.length)];
   }

@@ -13,8 +13,11 @@ const DIRECTORY = "TEST_RENDERED_STACKS";
 /** Each stack of ours, with the configuration of an installation that is nobody's. */
 export const STACKS = { local: LOCAL_CONFIGURATION, ...INSTALLATIONS };
 
+export type StackName = keyof typeof STACKS;
+export const STACK_NAMES = Object.keys(STACKS) as StackName[];
+
 /** What a stack of ours declares. A rendering takes a process some seconds, so that all files of a run have the same. */
-export async function renderedStack(stack: keyof typeof STACKS): Promise<Rendered> {
+export async function renderedStack(stack: StackName): Promise<Rendered> {
   const file = join(process.env[DIRECTORY]!, `${stack}.json`);
   await inTurn(file, async () => {
     if (existsSync(file)) return;
