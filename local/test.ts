@@ -14,12 +14,8 @@ import { buildPrograms } from "./build/programs.js";
 import { Failure } from "./failure.js";
 import { PROJECT } from "./paths.js";
 import { closedDirectories, withOpened } from "./reachable.js";
-
-interface Counts {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-}
+import { ending, partResult, wholeResult } from "./test-results.js";
+import type { PartResult } from "./test-results.js";
 
 /** Where a program's output goes: as it comes, or into a file that is printed once its part has ended. */
 type Output = "inherit" | number;
@@ -73,7 +69,7 @@ const lanes = LANES.map((lane) => lane.filter(runs)).filter((lane) => lane.lengt
 if (lanes.length > 1) await build();
 passSignalsOn();
 const reports = await mkdtemp(join(tmpdir(), "video-storage-test-"));
-const results: Counts[] = [];
+const results: PartResult[] = [];
 try {
   await Promise.all(
     lanes.map(async (lane, index) => {
@@ -83,8 +79,8 @@ try {
   if (wanted.length === 0 && interruptedBy === undefined) {
     // After the tests, which build the images whose sizes it tells.
     console.log("\n── licences, npm audit, sizes of images");
-    const failed = (await run("node", ["--import", "tsx", "local/supply-chain/main.ts"])) === 0 ? 0 : 1;
-    results.push({ passed: 1 - failed, failed, skipped: 0 });
+    const code = await run("node", ["--import", "tsx", "local/supply-chain/main.ts"]);
+    results.push(wholeResult("licences, npm audit, sizes of images", code));
   }
 } finally {
   await rm(reports, { recursive: true, force: true });
@@ -94,14 +90,8 @@ if (interruptedBy !== undefined) {
   process.exit(128 + constants.signals[interruptedBy]);
 }
 
-const sum = (of: (counts: Counts) => number): number =>
-  results.reduce((total, counts) => total + of(counts), 0);
-const failed = sum((counts) => counts.failed);
-const skipped = sum((counts) => counts.skipped);
-console.log(
-  `\n${sum((counts) => counts.passed)} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`,
-);
-process.exit(failed === 0 ? 0 : 1);
+console.log(ending(results));
+process.exit(results.every(({ failed }) => failed === 0) ? 0 : 1);
 
 /** A signal to this process alone ends what it runs, and this process when that has ended. */
 function passSignalsOn(): void {
@@ -143,8 +133,7 @@ async function check(output: Output): Promise<void> {
   for (const [program, ...args] of CHECKS) {
     if (interruptedBy !== undefined) return;
     console.log(`\n── ${program} ${args.join(" ")}`);
-    const failed = (await run(program!, args, output)) === 0 ? 0 : 1;
-    results.push({ passed: 1 - failed, failed, skipped: 0 });
+    results.push(wholeResult([program, ...args].join(" "), await run(program!, args, output)));
   }
 }
 
@@ -153,19 +142,8 @@ async function test(project: string, output: Output): Promise<void> {
   const report = join(reports, `${project}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   const code = await run("vitest", ["run", "--project", project, ...reporters], output);
-  results.push(await counted(report, code));
-}
-
-async function counted(report: string, code: number): Promise<Counts> {
-  const text = await readFile(report, "utf8").catch(() => "{}");
-  const {
-    numPassedTests = 0,
-    numFailedTests = 0,
-    numPendingTests = 0,
-  } = JSON.parse(text) as Record<string, number>;
-  // A file that could not even be loaded has no tests to count, and must not pass for that.
-  const broken = code !== 0 && numFailedTests === 0 ? 1 : 0;
-  return { passed: numPassedTests, failed: numFailedTests + broken, skipped: numPendingTests };
+  // Not there when vitest ended before its tests did.
+  results.push(partResult(project, await readFile(report, "utf8").catch(() => ""), code, PROJECT));
 }
 
 function run(program: string, args: readonly string[], output: Output = "inherit"): Promise<number> {

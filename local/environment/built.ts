@@ -30,6 +30,7 @@ import { chooseNetwork, connectNetwork, disconnectNetwork, keptNetwork } from ".
 import type { Network } from "./network.js";
 import { PAUSE_IMAGE, ensureNode, waitForNode } from "./node.js";
 import type { Node } from "./node.js";
+import { importImages, presentImages } from "./node-images.js";
 import { keptNodes, nodeDirectory, nodeName } from "./nodes.js";
 import { ensurePostgres } from "./postgres.js";
 import { ensurePrometheus, loadRules, prometheusUrl } from "./prometheus.js";
@@ -58,7 +59,7 @@ export async function startBuilt(name: string, slots: readonly (readonly Slot[])
   const { network, cluster, nodes } = built;
   const { sandbox } = nodes[0]!;
   await step("Loading the images into containerd", (report) =>
-    loadImages(nodes, nodeImages, Object.values(images), report),
+    loadImages(state, nodes, nodeImages, Object.values(images), report),
   );
   const database = await step("Starting Postgres", () => ensurePostgres(sandbox, network));
   await step("Starting Prometheus and node-exporter", () =>
@@ -93,7 +94,7 @@ export async function startBareCluster(name: string): Promise<string> {
   );
   const built = await startCluster(state, [[]], programs, debian);
   await step("Loading the images into containerd", (report) =>
-    loadImages(built.nodes, nodeImages, [], report),
+    loadImages(state, built.nodes, nodeImages, [], report),
   );
   await nodesReady(built, nodeImages);
   return built.cluster.kubeconfig;
@@ -212,21 +213,23 @@ export async function destroyBuilt(name: string): Promise<boolean> {
 }
 
 async function loadImages(
+  state: string,
   nodes: readonly Node[],
   nodeImages: NodeImages,
   others: readonly BuiltImage[],
   report: (detail: string) => void,
 ): Promise<void> {
-  for (const { name, ctr } of nodes) {
-    const present = new Set((await ctr(["images", "list", "--quiet"])).split("\n"));
-    for (const image of [...Object.values(nodeImages), ...others]) {
-      if (present.has(image.reference)) continue;
-      report(`${image.name} on ${name}`);
-      await ctr(["images", "import", "--local", image.archive]);
-    }
-    if (!present.has(PAUSE_IMAGE) || !present.has(nodeImages.pause.reference)) {
-      await ctr(["images", "tag", "--force", nodeImages.pause.reference, PAUSE_IMAGE]);
-    }
+  const images = [...Object.values(nodeImages), ...others];
+  const present = await Promise.all(nodes.map(({ ctr }) => presentImages(ctr)));
+  const missing = images.filter(({ reference }) => present.some((of) => !of.has(reference)));
+  const lacking = nodes.filter((_, index) =>
+    missing.some(({ reference }) => !present[index]!.has(reference)),
+  );
+  if (missing.length > 0) await importImages(state, lacking, missing, report);
+  const { reference: pause } = nodeImages.pause;
+  for (const [index, { ctr }] of nodes.entries()) {
+    if (present[index]!.has(PAUSE_IMAGE) && present[index]!.has(pause)) continue;
+    await ctr(["images", "tag", "--force", pause, PAUSE_IMAGE]);
   }
 }
 

@@ -17,6 +17,8 @@ import {
 import type { Cluster } from "./cluster.js";
 import { nodeNetworkOf } from "./network.js";
 import type { Network } from "./network.js";
+import { containerdClient } from "./node-images.js";
+import type { ContainerdClient } from "./node-images.js";
 import { nodeName } from "./nodes.js";
 import type { Sandbox } from "./sandbox.js";
 
@@ -39,8 +41,7 @@ export interface NodeParts {
 export interface Node {
   readonly name: string;
   readonly sandbox: Sandbox;
-  /** Runs containerd's own client on the node's images. */
-  ctr(args: readonly string[]): Promise<string>;
+  readonly ctr: ContainerdClient;
 }
 
 /** Brings up a node's containerd, kubelet and kube-proxy, each unless it already answers, and waits for them. */
@@ -52,13 +53,17 @@ export async function ensureNode(parts: NodeParts, report: Report): Promise<Node
   const tools = { PATH: `${debian.path}:${process.env["PATH"]}`, LD_LIBRARY_PATH: debian.libraries };
 
   report(`${name}: containerd`);
-  const ctr = join(programs["runtime"]!, "ctr");
+  const ctr = containerdClient(sandbox, programs);
   await writeFile(join(own, "containerd.toml"), await containerdConfiguration(parts));
   await writeNetworkConfiguration(parts);
   await ensureAnswering(
     sandbox,
     "containerd",
-    async () => (await sandbox.run(ctr, ["version"])).code === 0,
+    () =>
+      ctr(["version"]).then(
+        () => true,
+        () => false,
+      ),
     () =>
       sandbox.launch(
         "containerd",
@@ -107,7 +112,7 @@ export async function ensureNode(parts: NodeParts, report: Report): Promise<Node
       tools,
     ),
   );
-  return { name, sandbox, ctr: (args) => sandbox.must(ctr, ["--namespace", "k8s.io", ...args]) };
+  return { name, sandbox, ctr };
 }
 
 /** kube-proxy watches its file, and ends when that is written, though it be with the same. */

@@ -35,12 +35,13 @@ export interface ImageDefinition {
   readonly env?: readonly string[];
 }
 
-/** An image as an OCI archive on disk. */
+/** An image whose blobs are on disk, each named by its digest; {@link writeArchive} is how it leaves. */
 export interface BuiltImage {
   readonly name: string;
   /** `name@sha256:…`: the only form in which the stack refers to it. */
   readonly reference: string;
-  readonly archive: string;
+  /** The directory that it was built in. */
+  readonly directory: string;
 }
 
 interface Blob {
@@ -49,12 +50,24 @@ interface Blob {
   readonly file: string;
 }
 
+interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+interface Manifest {
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+}
+
+const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
 const HASHED_UP_TO = 32 * 2 ** 20;
 /** Another checkout may be loading one of them. */
-const KEPT_ARCHIVES = 3;
+const KEPT_IMAGES = 3;
 const UNFINISHED = ".partial";
-/** Named by its manifest. */
-const ARCHIVE = /-([0-9a-f]{12})\.tar$/;
+/** Says that an image is kept: its name, and the beginning of its manifest's digest. */
+const KEPT = /^(.+)-([0-9a-f]{12})\.json$/;
 /** Says which blob a layer of these files is. */
 const KNOWN_LAYER = /^layer-[0-9a-f]{32}\.json$/;
 
@@ -63,7 +76,7 @@ export const IMAGE_PREFIX = "localhost/video-storage";
 
 /**
  * Builds an OCI image without a container engine. The same files give the same digest on any machine:
- * entries are sorted and carry no time and no owner. One at a time in a directory: what no archive names is removed.
+ * entries are sorted and carry no time and no owner. One at a time in a directory: what is of no image that is kept is removed.
  */
 export async function buildImage(directory: string, definition: ImageDefinition): Promise<BuiltImage> {
   const blobs = join(directory, "blobs");
@@ -81,32 +94,67 @@ export async function buildImage(directory: string, definition: ImageDefinition)
     },
     rootfs: { type: "layers", diff_ids: layers.map(({ digest }) => `sha256:${digest}`) },
   });
-  const describe = (mediaType: string, { digest, size }: Blob): object => ({
-    mediaType,
-    digest: `sha256:${digest}`,
-    size,
-  });
   const manifest = await jsonBlob(blobs, {
     schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.manifest.v1+json",
-    config: describe("application/vnd.oci.image.config.v1+json", config),
-    layers: layers.map((layer) => describe("application/vnd.oci.image.layer.v1.tar", layer)),
+    mediaType: MANIFEST_TYPE,
+    config: described("application/vnd.oci.image.config.v1+json", config),
+    layers: layers.map((layer) => described("application/vnd.oci.image.layer.v1.tar", layer)),
   });
-  const name = `${IMAGE_PREFIX}/${definition.name}`;
-  const archive = join(directory, `${definition.name}-${manifest.digest.slice(0, 12)}.tar`);
-  const reference = `${name}@sha256:${manifest.digest}`;
-  if (!existsSync(archive)) {
-    const entry = describe("application/vnd.oci.image.manifest.v1+json", manifest);
-    // containerd names what it imports by this annotation, and a kubelet finds it by digest under that name.
-    const index = {
-      schemaVersion: 2,
-      manifests: [{ ...entry, annotations: { "io.containerd.image.name": reference } }],
-    };
-    await writeArchive(archive, [config, manifest, ...layers], JSON.stringify(index));
-    await keepNewest(directory, new RegExp(`^${definition.name}-[0-9a-f]{12}\\.tar$`), KEPT_ARCHIVES);
+  const reference = `${IMAGE_PREFIX}/${definition.name}@sha256:${manifest.digest}`;
+  const kept = join(directory, `${definition.name}-${manifest.digest.slice(0, 12)}.json`);
+  if (!existsSync(kept)) {
+    const bytes = [config, manifest, ...layers].reduce((sum, { size }) => sum + size, 0);
+    await writeWholeFile(kept, JSON.stringify({ reference, bytes }), 0o644);
+    await keepNewest(directory, new RegExp(`^${definition.name}-[0-9a-f]{12}\\.json$`), KEPT_IMAGES);
     await dropUnused(directory, blobs);
   }
-  return { name: definition.name, reference, archive };
+  return { name: definition.name, reference, directory };
+}
+
+/** The sizes in bytes of the images that were built in a directory, of each the one that was built last. */
+export async function builtSizes(directory: string): Promise<Map<string, number>> {
+  const newest = new Map<string, { bytes: number; at: number }>();
+  for (const file of await readdir(directory).catch(() => [])) {
+    const name = KEPT.exec(file)?.[1];
+    if (name === undefined) continue;
+    const { mtimeMs: at } = await stat(join(directory, file));
+    if ((newest.get(name)?.at ?? -1) >= at) continue;
+    const { bytes } = JSON.parse(await readFile(join(directory, file), "utf8")) as { bytes: number };
+    newest.set(name, { bytes, at });
+  }
+  return new Map([...newest].map(([name, { bytes }]) => [name, bytes]));
+}
+
+/**
+ * Writes images as one OCI archive, whole or not at all, in which a layer that several have is once: a container runtime
+ * reads and hashes all that it is given, whatever it has. Throws {@link Failure} when the disk is full.
+ */
+export async function writeArchive(archive: string, images: readonly BuiltImage[]): Promise<void> {
+  const manifests: object[] = [];
+  const files = new Map<string, string>();
+  for (const { reference, directory } of images) {
+    const digest = reference.slice(reference.indexOf("@") + 1);
+    const file = (of: string): string => join(directory, "blobs", of.slice("sha256:".length));
+    const { size } = await stat(file(digest));
+    const { config, layers } = JSON.parse(await readFile(file(digest), "utf8")) as Manifest;
+    for (const blob of [digest, config.digest, ...layers.map((layer) => layer.digest)])
+      files.set(blob, file(blob));
+    // containerd names what it imports by this annotation, and a kubelet finds it by digest under that name.
+    const annotations = { "io.containerd.image.name": reference };
+    manifests.push({ mediaType: MANIFEST_TYPE, digest, size, annotations });
+  }
+  const temporary = `${archive}${UNFINISHED}`;
+  await writeTar(temporary, async (tar) => {
+    await entry(tar, { name: "oci-layout" }, '{"imageLayoutVersion":"1.0.0"}');
+    await entry(tar, { name: "index.json" }, JSON.stringify({ schemaVersion: 2, manifests }));
+    for (const [digest, source] of files)
+      await addFile(tar, { path: `/blobs/${digest.replace(":", "/")}`, source });
+  });
+  await rename(temporary, archive);
+}
+
+function described(mediaType: string, { digest, size }: Blob): Descriptor {
+  return { mediaType, digest: `sha256:${digest}`, size };
 }
 
 async function layerBlob(blobs: string, layer: Layer): Promise<Blob> {
@@ -210,23 +258,12 @@ async function jsonBlob(blobs: string, value: object): Promise<Blob> {
   return { digest, size: Buffer.byteLength(content), file };
 }
 
-async function writeArchive(archive: string, blobs: readonly Blob[], index: string): Promise<void> {
-  const temporary = `${archive}${UNFINISHED}`;
-  await writeTar(temporary, async (tar) => {
-    await entry(tar, { name: "oci-layout" }, '{"imageLayoutVersion":"1.0.0"}');
-    await entry(tar, { name: "index.json" }, index);
-    for (const { digest, file } of blobs)
-      await addFile(tar, { path: `/blobs/sha256/${digest}`, source: file });
-  });
-  await rename(temporary, archive);
-}
-
-/** Removes the blobs that no archive names, and what builds that were killed have left. */
+/** Removes the blobs of images that are not kept, and what builds that were killed have left. */
 async function dropUnused(directory: string, blobs: string): Promise<void> {
   const names = await readdir(directory);
   const present = await readdir(blobs);
-  const archived = names.flatMap((name) => ARCHIVE.exec(name)?.[1] ?? []);
-  const manifests = present.filter((blob) => archived.some((digest) => blob.startsWith(digest)));
+  const kept = names.flatMap((name) => KEPT.exec(name)?.[2] ?? []);
+  const manifests = present.filter((blob) => kept.some((digest) => blob.startsWith(digest)));
   const used = new Set(manifests);
   for (const manifest of manifests)
     for (const digest of await digestsIn(join(blobs, manifest))) used.add(digest);

@@ -4,10 +4,11 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-import { PROJECT } from "../paths.js";
+import { builtSizes } from "../images/image.js";
+import { PROJECT, cacheDirectory } from "../paths.js";
 import { askForAudit } from "./audit.js";
 import { imageContents, imagesOfOurs } from "./bundled-packages.js";
-import { builtSizes, forbidden, reportLines } from "./report.js";
+import { forbidden, reportLines } from "./report.js";
 import { sbomOf } from "./sbom.js";
 
 const images = imagesOfOurs();
@@ -58,7 +59,10 @@ try {
 }
 const bills = contents.map((one) => sbomOf(one, { version, baseImage: baseImageOf(one.image) }));
 if (values.json) console.log(JSON.stringify(bills, undefined, 2));
-else for (const line of reportLines(contents, await builtSizes(), await askForAudit())) console.log(line);
+else {
+  const sizes = await builtSizes(join(cacheDirectory(), "images"));
+  for (const line of reportLines(contents, sizes, await askForAudit())) console.log(line);
+}
 if (values.out !== undefined) {
   const directory = resolve(values.out);
   await mkdir(directory, { recursive: true });

@@ -1,19 +1,7 @@
-import { statSync } from "node:fs";
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-
-import { cacheDirectory } from "../paths.js";
 import type { AuditResult } from "./audit.js";
 import { isOfProject } from "./bundled-packages.js";
 import type { BundledPackage, ImageContents } from "./bundled-packages.js";
 import { InvalidLicenceError, isAllowed } from "./licences.js";
-
-/** An image as it was last built for the local environment. */
-export interface BuiltSize {
-  readonly image: string;
-  /** Of its OCI archive, base and all. */
-  readonly bytes: number;
-}
 
 /** What of a bundle may not be in an image, as `name@version: why`. */
 export function forbidden(packages: readonly BundledPackage[]): string[] {
@@ -40,33 +28,17 @@ export function byLicence(packages: readonly BundledPackage[]): [string, number]
   return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
 }
 
-/** The archives of images that the local environment has built, the newest of each. */
-export async function builtSizes(directory = join(cacheDirectory(), "images")): Promise<BuiltSize[]> {
-  const names = await readdir(directory).catch(() => []);
-  const newest = new Map<string, { bytes: number; at: number }>();
-  for (const name of names) {
-    const image = /^(.+)-[0-9a-f]{12}\.tar$/.exec(name)?.[1];
-    if (image === undefined) continue;
-    const { size, mtimeMs } = statSync(join(directory, name));
-    if ((newest.get(image)?.at ?? -1) < mtimeMs) newest.set(image, { bytes: size, at: mtimeMs });
-  }
-  return [...newest]
-    .map(([image, { bytes }]) => ({ image, bytes }))
-    .sort((a, b) => (a.image < b.image ? -1 : 1));
-}
-
-/** What is told at the end of the tests, a line each. */
+/** What is told at the end of the tests, a line each; `sizes` are in bytes, by image, its base and all. */
 export function reportLines(
   contents: readonly ImageContents[],
-  sizes: readonly BuiltSize[],
+  sizes: ReadonlyMap<string, number>,
   audit: AuditResult,
 ): string[] {
   const bundles = contents.flatMap((one) => {
     const licences = byLicence(one.packages).map(([licence, count]) => `${licence} ${count}`);
     const refused = forbidden(one.packages);
-    const built = sizes.find(({ image }) => image === one.image);
-    const size =
-      built === undefined ? "image not built here" : `image ${megabytes(built.bytes)} with its base`;
+    const built = sizes.get(one.image);
+    const size = built === undefined ? "image not built here" : `image ${megabytes(built)} with its base`;
     return [
       `${one.image}: bundle ${megabytes(one.bytes)} of ${one.packages.length} packages (${licences.join(", ")}); ${size}`,
       ...refused.map((line) => `  NOT ALLOWED ${line}`),

@@ -18,6 +18,7 @@ import { startEnvironment } from "../../local/environment/environment.js";
 import type { Environment } from "../../local/environment/environment.js";
 import { keptNetwork } from "../../local/environment/network.js";
 import type { Network } from "../../local/environment/network.js";
+import { containerdClient, importImages } from "../../local/environment/node-images.js";
 import { nodeDirectory, nodeName } from "../../local/environment/nodes.js";
 import { findSandbox } from "../../local/environment/sandbox.js";
 import type { Sandbox } from "../../local/environment/sandbox.js";
@@ -192,11 +193,13 @@ async function loadImage({ stateDirectory: state }: Environment, nodes: number):
   const programs = await buildPrograms();
   const debian = await unpackDebianPackages();
   const built = await buildSoakWorker({ directory: join(cacheDirectory(), "images"), programs, debian });
-  for (let node = 0; node < nodes; node++) {
-    const sandbox = (await findSandbox(nodeDirectory(state, node)))!;
-    const ctr = join(programs["runtime"]!, "ctr");
-    await sandbox.must(ctr, ["--namespace", "k8s.io", "images", "import", "--local", built.archive]);
-  }
+  const machines = await Promise.all(
+    Array.from({ length: nodes }, async (_, node) => {
+      const sandbox = (await findSandbox(nodeDirectory(state, node)))!;
+      return { name: nodeName(node), ctr: containerdClient(sandbox, programs) };
+    }),
+  );
+  await importImages(state, machines, [built]);
   return built.reference;
 }
 

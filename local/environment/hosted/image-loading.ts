@@ -1,7 +1,12 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
 
 import { must } from "../../command.js";
 import { Failure } from "../../failure.js";
+import { writeArchive } from "../../images/image.js";
 import type { BuiltImage } from "../../images/image.js";
 import type { Access } from "./access.js";
 import { SERVICES_NAMESPACE } from "./names.js";
@@ -55,9 +60,18 @@ export async function ensureImages(
   report("asking the nodes which they have");
   const missing = await missingOn(access, nodes, images);
   if (missing.length === 0) return;
-  for (const [index, image] of missing.entries()) {
-    report(`${index + 1} of ${missing.length}: ${image.name}`);
-    await load(image.archive);
+  const directory = await mkdtemp(join(tmpdir(), "video-storage-images-"));
+  try {
+    for (const [index, image] of missing.entries()) {
+      report(`${index + 1} of ${missing.length}: ${image.name}`);
+      // One at a time: not every loader takes an archive of several.
+      const archive = join(directory, `${image.name}.tar`);
+      await writeArchive(archive, [image]);
+      await load(archive);
+      await rm(archive);
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
   }
   report("asking the nodes whether they find them");
   const still = await missingOn(access, nodes, missing);

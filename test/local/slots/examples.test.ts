@@ -7,6 +7,7 @@ import { buildUploaderPod } from "../../../components/lib/uploader-pod.js";
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
 import { unpackDebianPackages } from "../../../local/build/debian-packages.js";
 import { buildPrograms } from "../../../local/build/programs.js";
+import { containerdClient, importImages } from "../../../local/environment/node-images.js";
 import { buildExampleWorker } from "../../../local/images/example-worker.js";
 import { cacheDirectory } from "../../../local/paths.js";
 import { nodeCommand, environmentWithSlots } from "../../support/running-environment.js";
@@ -33,8 +34,8 @@ beforeAll(async () => {
     debian: await unpackDebianPackages(),
   };
   const built = await buildExampleWorker(sources, () => {});
-  const ctr = join(programs["runtime"]!, "ctr");
-  await environment.node.must(ctr, ["--namespace", "k8s.io", "images", "import", "--local", built.archive]);
+  const ctr = containerdClient(environment.node, programs);
+  await importImages(environment.stateDirectory, [{ name: "node-0", ctr }], [built]);
   image = built.reference;
 }, 600_000);
 

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
 import { parseCleanupConfig } from "@video-storage/contract/cleanup-config";
 import { newJobId } from "@video-storage/contract/identity";
@@ -16,8 +16,14 @@ import { stackContract } from "../../support/documents.js";
 
 let world: World;
 const mounted: string[] = [];
+const looked = new Set<Volume>();
 beforeAll(async () => {
   world = await startWorld();
+});
+// A login's limit of connections is the server's, for all of its catalogues.
+afterEach(async () => {
+  for (const { catalogue } of looked) await catalogue.close();
+  looked.clear();
 });
 afterAll(async () => {
   for (const root of mounted) execFileSync("umount", [root]);
@@ -32,6 +38,7 @@ interface Looking {
 
 /** Looks with the auditor's login, which here can't even begin a transaction that writes. */
 async function lookAt(volume: Volume, change: Record<string, unknown> = {}): Promise<Looking> {
+  looked.add(volume);
   volume.configure(change);
   const cleanup = parseCleanupConfig(JSON.parse(fs.readFileSync(`${volume.root}/../cleanup.json`, "utf8")));
   await volume.catalogue.admin(
