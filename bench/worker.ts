@@ -71,7 +71,7 @@ async function measureRates(): Promise<void> {
         );
         const seconds = (performance.now() - begun) / 1000;
         await Promise.all(
-          running.map((child) => (child.exitCode === null ? once(child, "exit") : undefined)),
+          running.filter(({ exitCode }) => exitCode === null).map((child) => once(child, "exit")),
         );
         const milliseconds = answers.flat().sort((a, b) => a - b);
         results.figure(`create-to-complete-with-${workers}-workers`, {

@@ -99,7 +99,7 @@ export async function apply(options: ApplyOptions): Promise<ApplyResult> {
     const started = new Map<string, Promise<void>>(namespaces.map(({ id }) => [id, Promise.resolve()]));
     for (const manifest of options.manifests) {
       if (started.has(manifest.id)) continue;
-      const needs = manifest.dependsOn.map((id) => started.get(id));
+      const needs = manifest.dependsOn.flatMap((id) => started.get(id) ?? []);
       const one = Promise.all(needs).then(() => {
         aborted.signal.throwIfAborted();
         return applyOne(manifest);

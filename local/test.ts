@@ -21,11 +21,20 @@ import type { PartResult } from "./test-results.js";
 type Output = "inherit" | number;
 
 const CHECKS: readonly (readonly string[])[] = [
-  ["tsc", "--project", "tsconfig.json"],
+  // Types and lint at once, by the tsconfig.json nearest to each file. It knows no more the kind of modules that a policy
+  // pack has to be.
+  [
+    "oxlint",
+    "--type-aware",
+    "--type-check",
+    "--ignore-pattern",
+    "policies",
+    "--ignore-pattern",
+    "test/policies",
+  ],
+  ["oxlint", "policies", "test/policies"],
   ["tsc", "--project", "policies/tsconfig.json", "--noEmit"],
-  ["tsc", "--project", "monitor/src/status/page/tsconfig.json"],
-  ["eslint", "."],
-  ["prettier", "--check", "--log-level", "warn", "."],
+  ["oxfmt", "--check"],
 ];
 // Side by side, because the tests of an environment mostly wait for its clock, and the others for the processor; and
 // such that none is long at work when the others have ended.

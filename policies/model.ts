@@ -25,7 +25,14 @@ export interface ResourceView {
 export const UNKNOWN: unique symbol = Symbol("not known before the update");
 
 export type Subject =
-  "volumes" | "buckets" | "cleanup-jobs" | "pods" | "network" | "access" | "secrets" | "ownership";
+  | "volumes"
+  | "buckets"
+  | "cleanup-jobs"
+  | "pods"
+  | "network"
+  | "access"
+  | "secrets"
+  | "ownership";
 
 export type Severity = "low" | "medium" | "high" | "critical";
 

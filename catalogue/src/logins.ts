@@ -14,7 +14,8 @@ interface LoginOf<R extends CatalogueRole> {
 
 /** A database login and what it may be. A worker's belongs to one tenant; the others' to none. */
 export type CatalogueLogin =
-  (LoginOf<"worker"> & { readonly tenantId: TenantId }) | LoginOf<Exclude<CatalogueRole, "worker">>;
+  | (LoginOf<"worker"> & { readonly tenantId: TenantId })
+  | LoginOf<Exclude<CatalogueRole, "worker">>;
 
 export interface LoginBounds {
   readonly connections: number;

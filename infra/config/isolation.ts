@@ -24,7 +24,8 @@ const toleration: Check<{ key: string; operator: "Equal" | "Exists"; value?: str
   const exists = (given as { operator?: unknown } | null)?.operator === "Exists";
   const common = { key: labelKey, operator: withDefault(oneOf("Equal", "Exists"), "Equal") };
   return (exists ? record(common) : record({ ...common, value: labelValue }))(given, key, problems) as
-    { key: string; operator: "Equal" | "Exists"; value?: string } | undefined;
+    | { key: string; operator: "Equal" | "Exists"; value?: string }
+    | undefined;
 };
 
 const ISOLATION = record({

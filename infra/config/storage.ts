@@ -82,7 +82,7 @@ export const storage = variants("mode", {
   }),
 });
 
-type Value<C> = C extends (...args: never[]) => infer T | undefined ? NonNullable<T> : never;
+type Value<C> = C extends (...args: never[]) => (infer T) | undefined ? NonNullable<T> : never;
 export type StorageConfig = Value<typeof storage>;
 export type NodeConfig = Value<typeof nodes>[number];
 export type PoolConfig = Value<typeof pools>[number];

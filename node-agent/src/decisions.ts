@@ -11,7 +11,8 @@ export interface Volume {
   /** `local.path`; undefined for volumes of another kind. */
   readonly path: string | undefined;
   readonly claim:
-    { readonly namespace: string; readonly name: string; readonly uid: string | undefined } | undefined;
+    | { readonly namespace: string; readonly name: string; readonly uid: string | undefined }
+    | undefined;
   readonly deleting: boolean;
   /** When it came into its phase; undefined on clusters before 1.31. */
   readonly phaseSince: Date | undefined;

@@ -72,7 +72,7 @@ describe("what a part of the tests says", () => {
 
 describe("how npm test ends", () => {
   it("with the counts alone when nothing failed, and nothing of what was skipped when nothing was", () => {
-    expect(ending([wholeResult("tsc", 0), wholeResult("eslint", 0)])).toBe("\n2 passed, 0 failed");
+    expect(ending([wholeResult("tsc", 0), wholeResult("oxlint", 0)])).toBe("\n2 passed, 0 failed");
   });
 
   it("with what failed before them", () => {
@@ -82,11 +82,11 @@ describe("how npm test ends", () => {
       1,
       "/project",
     );
-    expect(ending([wholeResult("eslint .", 2), failed])).toBe(
+    expect(ending([wholeResult("oxlint .", 2), failed])).toBe(
       [
         "",
         "── what failed",
-        "eslint .: exit code 2",
+        "oxlint .: exit code 2",
         "test/a.test.ts > a",
         "    no",
         "",

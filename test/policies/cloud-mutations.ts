@@ -1,7 +1,7 @@
 import type { ResourceView } from "../../policies/model";
 import type { Mutation } from "./mutations.js";
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- what is broken here is known to be there
+// oxlint-disable-next-line typescript/no-explicit-any -- what is broken here is known to be there
 type Props = Record<string, any>;
 
 /** One way of breaking a promise about something in the cloud, by the end of its type. */

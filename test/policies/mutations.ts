@@ -3,7 +3,7 @@ import type { ResourceView } from "../../policies/model";
 import { WORKLOAD_KINDS } from "../../policies/workloads";
 import { cloudMutationsOf } from "./cloud-mutations.js";
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- what is broken here is known to be there
+// oxlint-disable-next-line typescript/no-explicit-any -- what is broken here is known to be there
 type Props = Record<string, any>;
 
 /** A stack in which one promise is broken. */

@@ -170,7 +170,7 @@ describe("the cleanup image", () => {
       ),
     );
     expect(
-      names.filter((name) => /^(typescript|vitest|esbuild|tsx|node-pg-migrate|eslint)$/.test(name)),
+      names.filter((name) => /^(typescript|vitest|esbuild|tsx|node-pg-migrate|oxlint)$/.test(name)),
     ).toEqual([]);
     expect(contents.bytes).toBeGreaterThan(1_000_000);
   });
