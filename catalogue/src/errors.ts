@@ -46,6 +46,7 @@ const NETWORK_CODES = new Set([
 const UNAVAILABLE_STATES = /^(08...|53...|57P0[1-5]|57014|25006|40001|40P01)$/;
 // 3D000 to 42883: no such database, or the migrations have not run. 54000: more rows than a tenant may have.
 const LOCK_NOT_AVAILABLE = "55P03";
+const TOO_MANY_CONNECTIONS = "53300";
 const REFUSED_STATES = /^(28...|42501|23505|23514|3D000|3F000|42P01|42883|54000)$/;
 // pg gives these no code.
 const UNAVAILABLE_MESSAGES =
@@ -70,8 +71,11 @@ export function translated(error: unknown, where: string): unknown {
     codes.some((c) => NETWORK_CODES.has(c) || UNAVAILABLE_STATES.test(c)) ||
     UNAVAILABLE_MESSAGES.test(error.message)
   ) {
+    const remedy = codes.includes(TOO_MANY_CONNECTIONS)
+      ? "end what holds them (pg_stat_activity says who), or raise the login's connectionLimit or the server's max_connections"
+      : "is Postgres running, and may this pod connect to it?";
     return new CatalogueUnavailableError(
-      `the catalogue at ${where} can't be reached now (${error.message || codes.join(", ")}): is Postgres running, and may this pod connect to it?`,
+      `the catalogue at ${where} can't be reached now (${error.message || codes.join(", ")}): ${remedy}`,
       { cause: error },
     );
   }

@@ -40,7 +40,8 @@ export const LOGIN_BOUNDS: Readonly<Record<CatalogueRole, LoginBounds>> = {
   },
   uploader: { connections: 64, settings: { ...PATIENCE, temp_file_limit: "256MB" } },
   cleanup: { connections: -1, settings: { ...PATIENCE, transaction_timeout: "15min" } },
-  auditor: { connections: 8, settings: { ...PATIENCE, transaction_timeout: "1h" } },
+  // The page and the one that replaces it have four each, and people's commands come beside them.
+  auditor: { connections: 16, settings: { ...PATIENCE, transaction_timeout: "1h" } },
   monitor: { connections: 8, settings: PATIENCE },
   archivist: { connections: 2, settings: { ...PATIENCE, transaction_timeout: "15min" } },
 };

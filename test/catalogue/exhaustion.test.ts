@@ -61,7 +61,9 @@ describe("connections", () => {
           );
           // The client takes it as what it is: not now.
           const fourth = connect(catalogue.settings("worker_limited"));
-          await expect(fourth.query("SELECT 1")).rejects.toThrow(CatalogueUnavailableError);
+          const refused = fourth.query("SELECT 1");
+          await expect(refused).rejects.toThrow(CatalogueUnavailableError);
+          await expect(refused).rejects.toThrow("raise the login's connectionLimit");
           await fourth.close();
           expect(await acme().query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
         }),
@@ -84,9 +86,10 @@ describe("connections", () => {
     }
     const limits = await catalogue.admin(
       `SELECT rolname AS login, rolconnlimit AS connections FROM pg_roles WHERE rolname = ANY ($1) ORDER BY 1`,
-      [["worker_acme", "uploader", "cleanup"]],
+      [["worker_acme", "uploader", "cleanup", "auditor"]],
     );
     expect(limits).toEqual([
+      { login: "auditor", connections: 16 },
       { login: "cleanup", connections: -1 },
       { login: "uploader", connections: 64 },
       { login: "worker_acme", connections: 64 },
