@@ -1,22 +1,27 @@
 import {
   ApiException,
   CoreV1Api,
+  KubeConfig,
   PatchStrategy,
   ServerConfiguration,
   Watch,
   createConfiguration,
   setHeaderOptions,
 } from "@kubernetes/client-node";
-import type { V1Node, V1PersistentVolume, KubeConfig } from "@kubernetes/client-node";
+import type { V1Node, V1PersistentVolume } from "@kubernetes/client-node";
 
+import { ClusterUnavailableError } from "./cluster-unavailable.js";
 import type { PatchOperation, Volume } from "./decisions.js";
 import { KEYS } from "./volume-object.js";
 
 const REQUEST_TIMEOUT_MILLISECONDS = 15_000;
 
-/** Kubernetes can't be asked, or refuses. */
-export class ClusterUnavailableError extends Error {
-  override readonly name = "ClusterUnavailableError";
+/** The cluster of a kubeconfig, by default the one that the pod runs in. Throws where there is none. */
+export function clusterOf(kubeconfig: string | undefined): Cluster {
+  const config = new KubeConfig();
+  if (kubeconfig === undefined) config.loadFromCluster();
+  else config.loadFromFile(kubeconfig);
+  return new Cluster(config);
 }
 
 /** The few calls that the agent makes. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { NodeAgentConfig } from "@video-storage/contract/node-agent-config";
-import { ClusterUnavailableError } from "./cluster.js";
 import type { Cluster } from "./cluster.js";
+import { ClusterUnavailableError } from "./cluster-unavailable.js";
 import { annotationPatch, decideVanished } from "./decisions.js";
 import type { Volume } from "./decisions.js";
 import type { Reporter } from "./report.js";

@@ -2,7 +2,6 @@ import { open, mkdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { KubeConfig } from "@kubernetes/client-node";
 import { Command, CommanderError } from "commander";
 import {
   InvalidNodeAgentConfigError,
@@ -11,15 +10,23 @@ import {
 } from "@video-storage/contract/node-agent-config";
 import type { NodeAgentConfig } from "@video-storage/contract/node-agent-config";
 import { tryLockExclusive } from "@video-storage/worker/directory-lock";
-import { Cluster, ClusterUnavailableError } from "./cluster.js";
-import { collect, collectOnce } from "./collect.js";
+import { ClusterUnavailableError } from "./cluster-unavailable.js";
 import { EXIT_CODES } from "./exit-codes.js";
 import { KeyError } from "./keys.js";
 import { prepare, reportProblems } from "./prepare.js";
 import type { Machine } from "./prepare.js";
 import { reporterFor } from "./report.js";
-import { round, run } from "./run.js";
 import { systemRunner } from "./runner.js";
+
+/**
+ * What works on Kubernetes, loaded by the commands that do: its client takes half a second of a processor, and `prepare`
+ * runs before there is a cluster to ask.
+ */
+const onCluster = async () => ({
+  ...(await import("./cluster.js")),
+  ...(await import("./collect.js")),
+  ...(await import("./run.js")),
+});
 
 interface Options {
   readonly config: string;
@@ -85,7 +92,7 @@ function onNode(command: Command): Command {
     .option("--mapper-directory <dir>", "where open LUKS mappings appear", "/dev/mapper");
 }
 
-function onCluster(command: Command): Command {
+function withCluster(command: Command): Command {
   return command
     .option("--kubeconfig <file>", "the cluster (default: the pod's own)")
     .option("--once", "one round instead of going on", false);
@@ -102,11 +109,12 @@ onNode(program.command("prepare"))
     });
   });
 
-onCluster(onNode(program.command("run")))
+withCluster(onNode(program.command("run")))
   .description("prepare the node, then wipe released volumes and offer them again until stopped")
   .action(async (options: Options) => {
     await withMachine(options, async (machine) => {
-      const cluster = new Cluster(kubeConfigOf(options));
+      const { clusterOf, round, run } = await onCluster();
+      const cluster = clusterOf(options.kubeconfig);
       const stop = stopOnSignals();
       if (options.once) {
         await locked(options.stateDirectory, undefined);
@@ -121,11 +129,12 @@ onCluster(onNode(program.command("run")))
     });
   });
 
-onCluster(common(program.command("collect")))
+withCluster(common(program.command("collect")))
   .description("remove the volumes that agents made on nodes that are not in the cluster any more")
   .action(async (options: Options) => {
     const config = await readConfiguration(options.config);
-    const cluster = new Cluster(kubeConfigOf(options));
+    const { clusterOf, collect, collectOnce } = await onCluster();
+    const cluster = clusterOf(options.kubeconfig);
     const report = reporterFor(process.stdout, options.json);
     if (options.once) await collectOnce(config, cluster, report);
     else await collect(config, cluster, report, stopOnSignals());
@@ -173,13 +182,6 @@ async function locked(directory: string, stop: AbortSignal | undefined): Promise
 
 /** Kept from the garbage collector, which would close them. */
 const held: object[] = [];
-
-function kubeConfigOf({ kubeconfig }: Options): KubeConfig {
-  const config = new KubeConfig();
-  if (kubeconfig === undefined) config.loadFromCluster();
-  else config.loadFromFile(kubeconfig);
-  return config;
-}
 
 /** SIGTERM or SIGINT: finish the step in hand and begin none. A second one ends at once, which is safe too. */
 function stopOnSignals(): AbortSignal {

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { NodeAgentConfig } from "@video-storage/contract/node-agent-config";
-import { ClusterUnavailableError, hostnameOf, ofNode } from "./cluster.js";
+import { hostnameOf, ofNode } from "./cluster.js";
 import type { Cluster } from "./cluster.js";
+import { ClusterUnavailableError } from "./cluster-unavailable.js";
 import { annotationPatch, claimUser, decide, mayMake, offerPatch } from "./decisions.js";
 import type { Volume } from "./decisions.js";
 import { nodeNotes, says } from "./node-notes.js";
