@@ -4,36 +4,23 @@
 //
 //   node local/bootstrap.mjs PROGRAM.ts [ARGUMENT ...]
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { cacheDirectory } from "./cache-directory.mjs";
+import { installPackages } from "./packages.mjs";
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
-const stamp = join(project, "node_modules", ".installed-lockfile");
-const lockfile = createHash("sha256")
-  .update(readFileSync(join(project, "package-lock.json")))
-  .digest("hex");
-
 if (Number(process.versions.node.split(".")[0]) < 20) {
   console.error(`Node.js ${process.versions.node} is too old. Install Node.js 20 or later and start again.`);
   process.exit(1);
 }
 
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lockfile) {
-  const started = Date.now();
-  console.log("· Installing the packages of the lockfile (about a minute the first time)");
-  const code = await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], process.env);
-  if (code !== 0) {
-    console.error("✗ npm ci failed. Check that the npm registry can be reached, and start again.");
-    process.exit(code);
-  }
-  writeFileSync(stamp, lockfile);
-  console.log(`✓ Installing the packages of the lockfile (${((Date.now() - started) / 1000).toFixed(1)} s)`);
-}
+const installed = await installPackages(project, (command, parameters) =>
+  run(command, parameters, process.env),
+);
+if (installed !== 0) process.exit(installed);
 
 const node = join(project, "node_modules", "node", "bin");
 const path = [join(project, "node_modules", ".bin"), process.env.PATH ?? ""].join(delimiter);

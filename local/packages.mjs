@@ -1,0 +1,98 @@
+// Plain JavaScript without dependencies: it brings those that everything else has.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+
+import { cacheDirectory } from "./cache-directory.mjs";
+
+const STAMP = ".installed-lockfile";
+/** Of checkouts that are worked on beside each other; each takes three quarters of a gigabyte. */
+const KEPT = 2;
+
+/**
+ * Installs what the lockfile says, unless it is there: as a copy of what an earlier checkout with this lockfile
+ * installed, which takes a tenth of npm's time, or else by npm. Resolves to an exit code, 0 when all is there.
+ * @param {string} project
+ * @param {(command: string, parameters: readonly string[]) => Promise<number>} run
+ */
+export async function installPackages(project, run) {
+  const lockfile = createHash("sha256")
+    .update(readFileSync(join(project, "package-lock.json")))
+    .digest("hex");
+  const packages = join(project, "node_modules");
+  const stamp = join(packages, STAMP);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lockfile) return 0;
+  const started = Date.now();
+  console.log("· Installing the packages of the lockfile (about a minute the first time)");
+  const kept = join(
+    cacheDirectory(),
+    "packages",
+    `${lockfile.slice(0, 16)}-${process.platform}-${process.arch}`,
+  );
+  const fromCache = existsSync(kept) && copied(kept, packages, join(project, ".local"));
+  if (!fromCache) {
+    const code = await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+    if (code !== 0) {
+      console.error("✗ npm ci failed. Check that the npm registry can be reached, and start again.");
+      return code;
+    }
+    writeFileSync(stamp, lockfile);
+    if (copied(packages, kept, dirname(kept))) keepNewest(dirname(kept));
+  }
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  const from = fromCache ? ", copied from those of an earlier checkout" : "";
+  console.log(`✓ Installing the packages of the lockfile (${seconds} s${from})`);
+  return 0;
+}
+
+/**
+ * Puts a copy of a directory in a place, by way of another on the same filesystem: what is in the place is whole, whenever
+ * this is killed. False where that can't be done, as on a full disk; then nothing is left of it.
+ * @param {string} directory
+ * @param {string} place
+ * @param {string} way
+ */
+function copied(directory, place, way) {
+  const unfinished = join(way, `packages-${process.pid}.partial`);
+  try {
+    mkdirSync(way, { recursive: true });
+    removeUnfinished(way);
+    // cp(1) takes a fifth of the time of Node.js's own.
+    if (spawnSync("cp", ["-a", directory, unfinished], { stdio: "ignore" }).status !== 0) return false;
+    rmSync(place, { recursive: true, force: true });
+    renameSync(unfinished, place);
+    utimesSync(place, new Date(), new Date());
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** @param {string} way */
+function removeUnfinished(way) {
+  for (const name of readdirSync(way)) {
+    const maker = /^packages-(\d+)\.partial$/.exec(name)?.[1];
+    if (maker && !existsSync(`/proc/${maker}`)) rmSync(join(way, name), { recursive: true, force: true });
+  }
+}
+
+/** @param {string} directory */
+function keepNewest(directory) {
+  const paths = readdirSync(directory).map((name) => join(directory, name));
+  const made = (/** @type {string} */ path) => statSync(path).mtimeMs;
+  for (const path of paths.sort((a, b) => made(b) - made(a)).slice(KEPT))
+    if (!path.endsWith(".partial")) rmSync(path, { recursive: true, force: true });
+}
