@@ -28,7 +28,7 @@ export default defineConfig({
           name: "fast",
           include: ["test/**/*.test.ts"],
           exclude: ["test/local/**", "test/alerts/**", ...WITH_AN_ENVIRONMENT, ...ON_A_REAL_S3_SERVER],
-          globalSetup: ["test/support/rendered-stacks.ts"],
+          globalSetup: ["test/support/rendered-stacks.ts", "test/support/bundles.ts"],
         },
       },
       { extends: true, test: { name: "alerts", include: ["test/alerts/**/*.test.ts"] } },
@@ -37,7 +37,7 @@ export default defineConfig({
         test: {
           name: "object-storage",
           include: ON_A_REAL_S3_SERVER,
-          globalSetup: ["test/support/minio.ts"],
+          globalSetup: ["test/support/minio.ts", "test/support/bundles.ts"],
         },
       },
       {

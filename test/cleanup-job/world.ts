@@ -10,6 +10,8 @@ import { recordKey, recordProof } from "@video-storage/contract/record-proof";
 import { workerLogin } from "@video-storage/catalogue/logins";
 import type { JobState } from "@video-storage/contract/states";
 import { bundleCleanupJob } from "../../cleanup-job/build.mjs";
+import { bundledProgram } from "../support/bundles.js";
+import type { BundledProgram } from "../support/bundles.js";
 import { memoryDirectory } from "../support/memory-directory.js";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
@@ -88,10 +90,7 @@ export async function startWorld({
 }: { plugins?: Plugin[]; directory?: string } = {}): Promise<World> {
   const base = fs.mkdtempSync(`${directory}/cleanup-world-`);
   fs.chmodSync(base, 0o755);
-  await bundleCleanupJob(`${base}/app`, plugins);
-  // The program is started a hundred times: it is compiled once.
-  fs.mkdirSync(`${base}/compiled`);
-  fs.chownSync(`${base}/compiled`, UID, UID);
+  const program = plugins.length > 0 ? await bundledWith(plugins, base) : await bundledProgram("cleanup-job");
   const [postgres, objects, pods] = await Promise.all([
     startPostgres({}, directory),
     startObjectServer(),
@@ -102,8 +101,7 @@ export async function startWorld({
     postgres,
     objects,
     pods,
-    newVolume: async () =>
-      newVolume(`${base}/${++volumes}`, `${base}/app/cleanup-job.mjs`, { postgres, objects, pods }),
+    newVolume: async () => newVolume(`${base}/${++volumes}`, program, { postgres, objects, pods }),
     async stop() {
       await Promise.all([postgres.stop(), objects.stop(), pods.stop()]);
       fs.rmSync(base, { recursive: true });
@@ -111,9 +109,17 @@ export async function startWorld({
   };
 }
 
+async function bundledWith(plugins: Plugin[], base: string): Promise<BundledProgram> {
+  await bundleCleanupJob(`${base}/app`, plugins);
+  const compiled = `${base}/compiled`;
+  fs.mkdirSync(compiled);
+  fs.chownSync(compiled, UID, UID);
+  return { file: `${base}/app/cleanup-job.mjs`, compiled };
+}
+
 async function newVolume(
   base: string,
-  program: string,
+  program: BundledProgram,
   { postgres, objects, pods }: Pick<World, "postgres" | "objects" | "pods">,
 ): Promise<Volume> {
   const name = "node-0-slot-0";
@@ -163,7 +169,7 @@ async function newVolume(
       ...["--root", root, "--kubeconfig", `${base}/kubeconfig`],
       ...["--object-storage-credentials", `${base}/object-storage`],
     ];
-    const line = [process.execPath, program, command!, ...args];
+    const line = [process.execPath, program.file, command!, ...args];
     if (command === "sweep" || command === "explain") line.push(...ofVolume, ...onVolume);
     if (command === "janitor") line.push("--object-storage-credentials", `${base}/object-storage`);
     line.push("--config", `${base}/cleanup.json`, "--catalogue-credentials", `${base}/catalogue`, "--json");
@@ -182,7 +188,7 @@ async function newVolume(
     const child = spawn(line[0]!, line.slice(1), {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
-        ...{ PATH: process.env["PATH"], POD_NAME: "sweep-pod", NODE_COMPILE_CACHE: `${base}/../compiled` },
+        ...{ PATH: process.env["PATH"], POD_NAME: "sweep-pod", NODE_COMPILE_CACHE: program.compiled },
         ...made.environment,
       },
     });

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs/promises";
@@ -15,6 +15,8 @@ import { METRICS } from "@video-storage/contract/metrics";
 import { exporterOf } from "@video-storage/monitor/exporter/exporter";
 import type { ExporterDocuments } from "@video-storage/monitor/exporter/exporter";
 import { samplesOf } from "@video-storage/monitor/exporter/samples";
+import { bundledProgram } from "../support/bundles.js";
+import type { BundledProgram } from "../support/bundles.js";
 import { problemsOfMetrics } from "../support/check-metrics.js";
 import { RETENTION, jobRecord, stackContract } from "../support/documents.js";
 import { freePort } from "../support/free-port.js";
@@ -266,11 +268,12 @@ describe("samples", () => {
 
 describe("the program", () => {
   let directory: string;
+  let monitor: BundledProgram;
   const children: ChildProcess[] = [];
 
   beforeAll(async () => {
     directory = await fs.mkdtemp(path.join(os.tmpdir(), "video-storage-monitor-"));
-    execFileSync(process.execPath, ["monitor/build.mjs", "--out", path.join(directory, "app")]);
+    monitor = await bundledProgram("monitor");
   }, 60_000);
   afterEach(() => children.splice(0).forEach((child) => child.kill("SIGKILL")));
   afterAll(() => fs.rm(directory, { recursive: true }));
@@ -301,7 +304,7 @@ describe("the program", () => {
   async function run(
     ...args: string[]
   ): Promise<{ child: ChildProcess; output: () => string; line: Promise<string> }> {
-    const child = spawn(process.execPath, [path.join(directory, "app/monitor.mjs"), "exporter", ...args]);
+    const child = spawn(process.execPath, [monitor.file, "exporter", ...args]);
     children.push(child);
     let text = "";
     const line = new Promise<string>((resolve) => {

@@ -3,10 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { NodeAgentConfig } from "@video-storage/contract/node-agent-config";
 import { buildLocalVolume } from "@video-storage/node-agent/volume-object";
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { run } from "../../local/command.js";
-import { NodeMachine, noLoopDevices, removeAgentBundle, slotSettings } from "../support/node-machine.js";
+import { NodeMachine, noLoopDevices, slotSettings } from "../support/node-machine.js";
 import { random } from "../support/random.js";
 import { isPlayed, rounds, seed } from "../support/rounds.js";
 import { VolumeApi } from "../support/volume-api.js";
@@ -22,7 +22,6 @@ const SEED = seed("AGENT_KILL_SEED");
 const ROUNDS = rounds("AGENT_KILL_ROUNDS", 25);
 
 describe.skipIf(reason !== undefined)(`released volumes${reason ? ` (${reason})` : ""}`, () => {
-  afterAll(removeAgentBundle);
   let node: NodeMachine;
   let api: VolumeApi;
   let backing: string;

@@ -1,9 +1,9 @@
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { run } from "../../local/command.js";
-import { NodeMachine, noLoopDevices, removeAgentBundle, slotSettings } from "../support/node-machine.js";
+import { NodeMachine, noLoopDevices, slotSettings } from "../support/node-machine.js";
 
 // Each step is a process or several, and the machine may be busy.
 vi.setConfig({ testTimeout: 120_000 });
@@ -12,7 +12,6 @@ const SECRET = "PREVIOUS-TENANTS-VIDEO";
 const reason = noLoopDevices();
 
 describe.skipIf(reason !== undefined)(`slots on real block devices${reason ? ` (${reason})` : ""}`, () => {
-  afterAll(removeAgentBundle);
   let node: NodeMachine;
   beforeEach(async () => {
     node = await NodeMachine.start();

@@ -21,7 +21,8 @@ import { unpackDebianPackages } from "../../local/build/debian-packages.js";
 import type { DebianPrograms } from "../../local/build/debian-packages.js";
 import { must, run } from "../../local/command.js";
 import type { Finished } from "../../local/command.js";
-import { PROJECT } from "../../local/paths.js";
+import { bundledProgram } from "./bundles.js";
+import type { BundledProgram } from "./bundles.js";
 
 const PROGRAMS =
   "blkdiscard blkid cryptsetup e2label fallocate losetup mkfs.ext4 mkfs.xfs mount partx sfdisk umount wipefs xfs_db".split(
@@ -57,6 +58,7 @@ export class NodeMachine {
   readonly directory = mkdtempSync(join(tmpdir(), "video-storage-node-"));
   private readonly loops: string[] = [];
   private holder!: ChildProcess;
+  private agentProgram!: BundledProgram;
 
   static async start(): Promise<NodeMachine> {
     const machine = new NodeMachine();
@@ -69,8 +71,7 @@ export class NodeMachine {
     const debian = await unpackDebianPackages();
     for (const name of PROGRAMS) await this.wrap(name, debian);
     await this.boot();
-    bundled ??= bundle();
-    await bundled;
+    this.agentProgram = await bundledProgram("node-agent");
   }
 
   /** Where something of this node lies, as everybody names it. */
@@ -164,12 +165,12 @@ export class NodeMachine {
       ...["--state-directory", this.path("state"), "--work-directory", this.path("mnt/work")],
       ...["--mapper-directory", this.path("mapper")],
     ];
-    const args = this.entering(process.execPath, [join(BUNDLE, "node-agent.mjs"), ...command, ...options]);
+    const args = this.entering(process.execPath, [this.agentProgram.file, ...command, ...options]);
     const child = spawn("nsenter", args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         PATH: `${this.path("bin")}:${process.env["PATH"]}`,
-        NODE_COMPILE_CACHE: join(BUNDLE, "compiled"),
+        NODE_COMPILE_CACHE: this.agentProgram.compiled,
       },
     });
     const events: Record<string, unknown>[] = [];
@@ -228,18 +229,6 @@ open)
 close) losetup --detach "$(readlink "$node/mapper/$2")" && rm "$node/mapper/$2" ;;
 *) "$real" "$@" ;;
 esac`;
-
-const BUNDLE = join(PROJECT, ".local", `node-agent-bundle-${process.pid}`);
-let bundled: Promise<void> | undefined;
-
-/** Removes what all nodes of a test file share. */
-export function removeAgentBundle(): void {
-  rmSync(BUNDLE, { recursive: true, force: true });
-}
-
-async function bundle(): Promise<void> {
-  await must("node", ["node-agent/build.mjs", "--out", BUNDLE], { cwd: PROJECT });
-}
 
 /** Settings for slots of 32 MiB on this node; the rest as given. */
 export function slotSettings(

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import net from "node:net";
@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Status } from "@video-storage/monitor/status/model";
 import { isLoopback } from "@video-storage/monitor/status/run";
+import { bundledProgram } from "../../support/bundles.js";
+import type { BundledProgram } from "../../support/bundles.js";
 import { startPostgres } from "../../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../../support/postgres.js";
 import { addHistory } from "./history.js";
@@ -18,11 +20,12 @@ vi.setConfig({ testTimeout: 60_000 });
 let postgres: TestPostgres;
 let catalogue: TestCatalogue;
 let base: string;
+let monitor: BundledProgram;
 const running: ChildProcess[] = [];
 
 beforeAll(async () => {
   base = fs.mkdtempSync(`${tmpdir()}/status-command-`);
-  execFileSync(process.execPath, ["monitor/build.mjs", "--out", `${base}/app`]);
+  monitor = await bundledProgram("monitor");
   postgres = await startPostgres();
   catalogue = await postgres.createCatalogue(["acme", "globex"]);
   await addHistory(catalogue, { volumes: 4, capacityBytes: CAPACITY, sweeps: 4, tenants: ["acme"], jobs: 8 });
@@ -56,7 +59,7 @@ function start(...words: string[]): {
   said: (what: RegExp) => Promise<RegExpExecArray>;
 } {
   const sources = ["--contract", `${base}/contract.json`, "--catalogue-credentials", `${base}/login`];
-  const child = spawn(process.execPath, [`${base}/app/monitor.mjs`, "status", ...sources, ...words], {
+  const child = spawn(process.execPath, [monitor.file, "status", ...sources, ...words], {
     stdio: ["ignore", "pipe", "pipe"],
     // Elsewhere than the checkout: nothing of it may be needed.
     cwd: base,
