@@ -52,10 +52,9 @@ export const OPTIONAL_SECRET_KEYS: readonly (typeof SECRET_KEYS)[number][] = ["o
 /** Everything that is wrong with a configuration, at once. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
-  constructor(
-    environment: string,
-    readonly problems: readonly Problem[],
-  ) {
+  readonly problems: readonly Problem[];
+
+  constructor(environment: string, problems: readonly Problem[]) {
     const lines = problems.map(({ key, value, allowed }) => {
       const found = value === undefined ? "is missing" : `is ${shown(value)}`;
       return `  video-storage:${key} ${found}; allowed: ${allowed}`;
@@ -64,6 +63,7 @@ export class ConfigError extends Error {
       `the configuration of stack ${environment} has ${problems.length} problem${problems.length === 1 ? "" : "s"}; ` +
         `correct Pulumi.${environment}.yaml, or use \`pulumi config set --path KEY VALUE\`:\n${lines.join("\n")}`,
     );
+    this.problems = problems;
   }
 }
 

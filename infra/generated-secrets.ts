@@ -11,8 +11,10 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
  */
 export class GeneratedSecrets {
   private readonly values: Map<string, string>;
+  private readonly file: string | undefined;
 
-  constructor(private readonly file?: string) {
+  constructor(file?: string) {
+    this.file = file;
     this.values = new Map(Object.entries(file === undefined ? {} : readValues(file)));
   }
 

@@ -21,9 +21,6 @@ Nothing is contacted. The values of Secrets are placeholders.
   --with-secrets        writes the values of Secrets in clear; keep those files to yourself
 `;
 
-// Pulumi takes a stack trace for each of its thousands of promises, and mapping them to sources, which tsx turns on, is
-// a seventh of a rendering.
-process.setSourceMapsEnabled(false);
 if (process.argv.includes("--as-child")) {
   await renderForParent();
 } else {

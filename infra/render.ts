@@ -3,6 +3,7 @@ import { text } from "node:stream/consumers";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
+import { RUNS_TYPESCRIPT } from "./typescript.js";
 import type { Rendered, RenderOptions } from "./render-program.js";
 
 export type { Rendered, RenderOptions, StackOutputs } from "./render-program.js";
@@ -20,7 +21,7 @@ export class RenderError extends Error {
  */
 export async function render(options: RenderOptions): Promise<Rendered> {
   const main = fileURLToPath(new URL("./render-main.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx/esm"), main, "--as-child"], {
+  const child = spawn(process.execPath, [...RUNS_TYPESCRIPT, main, "--as-child"], {
     stdio: ["pipe", "ignore", "pipe", "pipe"],
   });
   // Options and result go through pipes: arguments and files could be read by others.

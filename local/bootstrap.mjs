@@ -28,7 +28,8 @@ const [program, ...args] = process.argv.slice(2);
 // What was compiled once is kept for the next program: loading the packages is most of what a short one does.
 const compiled = join(cacheDirectory(), "compiled");
 const env = { NODE_COMPILE_CACHE: compiled, ...process.env, PATH: [node, path].join(delimiter) };
-process.exit(await run(join(node, "node"), ["--import", "tsx", join(project, program), ...args], env));
+const typescript = new URL("../infra/typescript-files.mjs", import.meta.url).href;
+process.exit(await run(join(node, "node"), ["--import", typescript, join(project, program), ...args], env));
 
 /** Resolves to the exit code; a signal to this process reaches the other too and is left to it. */
 function run(command, parameters, environment) {

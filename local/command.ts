@@ -11,12 +11,14 @@ export interface Finished {
 /** A command that ended otherwise than it should; the message carries the last it said. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
-  constructor(
-    readonly command: string,
-    readonly finished: Finished,
-  ) {
+  readonly command: string;
+  readonly finished: Finished;
+
+  constructor(command: string, finished: Finished) {
     const said = (finished.stderr.trim() || finished.stdout.trim()).split("\n").slice(-12).join("\n");
     super(`${command} ended with ${finished.code}${said && `:\n${said}`}`);
+    this.command = command;
+    this.finished = finished;
   }
 }
 

@@ -9,6 +9,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { RUNS_TYPESCRIPT } from "../infra/typescript.js";
 import { unpackDebianPackages } from "./build/debian-packages.js";
 import { buildPrograms } from "./build/programs.js";
 import { Failure } from "./failure.js";
@@ -88,7 +89,7 @@ try {
   if (wanted.length === 0 && interruptedBy === undefined) {
     // After the tests, which build the images whose sizes it tells.
     console.log("\n── licences, npm audit, sizes of images");
-    const code = await run("node", ["--import", "tsx", "local/supply-chain/main.ts"]);
+    const code = await run("node", [...RUNS_TYPESCRIPT, "local/supply-chain/main.ts"]);
     results.push(wholeResult("licences, npm audit, sizes of images", code));
   }
 } finally {

@@ -51,9 +51,12 @@ export class Results {
   private readonly bars: Bar[] = [];
   private readonly figures: Record<string, unknown> = {};
   private readonly notRun: string[] = [];
+  private readonly name: string;
 
   /** @param name of the benchmark, and of its file in bench/results. */
-  constructor(private readonly name: string) {}
+  constructor(name: string) {
+    this.name = name;
+  }
 
   bar(work: string, ours: number, theirs: number, needs: Bar["needs"]): void {
     const ratio = ours / theirs;

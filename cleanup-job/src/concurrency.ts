@@ -35,8 +35,11 @@ export async function forEachConcurrently<T>(
 export class LatestOnly<T> {
   private next: { readonly value: T } | undefined;
   private running: Promise<void> | undefined;
+  private readonly use: (value: T) => Promise<void>;
 
-  constructor(private readonly use: (value: T) => Promise<void>) {}
+  constructor(use: (value: T) => Promise<void>) {
+    this.use = use;
+  }
 
   give(value: T): void {
     this.next = { value };

@@ -238,13 +238,17 @@ async function openSafely(directory: Directory, name: string): Promise<FileHandl
 class Packer {
   readonly packs: StoredObject[] = [];
   #pack = new PackBuilder();
+  private readonly record: JobRecord;
+  private readonly store: ObjectStorage;
+  private readonly signal: AbortSignal;
+  private readonly notes: TieringNotes;
 
-  constructor(
-    private readonly record: JobRecord,
-    private readonly store: ObjectStorage,
-    private readonly signal: AbortSignal,
-    private readonly notes: TieringNotes,
-  ) {}
+  constructor(record: JobRecord, store: ObjectStorage, signal: AbortSignal, notes: TieringNotes) {
+    this.record = record;
+    this.store = store;
+    this.signal = signal;
+    this.notes = notes;
+  }
 
   async add(inJob: string, content: Buffer, recorded: FileRecord | undefined): Promise<void> {
     const { sha256 } = this.#pack.add(inJob, content);

@@ -33,15 +33,17 @@ const TRANSITIONS: Readonly<Record<JobState, readonly JobState[]>> = {
 /** A transition that the machine does not have. */
 export class IllegalTransitionError extends Error {
   override readonly name = "IllegalTransitionError";
-  constructor(
-    readonly from: JobState,
-    readonly to: JobState,
-  ) {
+  readonly from: JobState;
+  readonly to: JobState;
+
+  constructor(from: JobState, to: JobState) {
     const allowed = TRANSITIONS[from];
     super(
       `a job that is ${from} cannot become ${to}: ` +
         (allowed.length > 0 ? `from ${from} it can become ${allowed.join(" or ")}` : `${from} is final`),
     );
+    this.from = from;
+    this.to = to;
   }
 }
 

@@ -28,12 +28,12 @@ export interface LiveObject extends KubernetesObject {
 /** The API refused, or could not be reached. */
 export class ClusterError extends Error {
   override readonly name = "ClusterError";
-  constructor(
-    message: string,
-    /** The HTTP status; undefined when there was no answer. */
-    readonly status?: number,
-  ) {
+  /** The HTTP status; undefined when there was no answer. */
+  readonly status: number | undefined;
+
+  constructor(message: string, status?: number) {
     super(message);
+    this.status = status;
   }
 }
 
@@ -60,8 +60,10 @@ export class ClusterClient {
     string,
     Promise<Map<string, { plural: string; namespaced: boolean }>>
   >();
+  private readonly kubeConfig: KubeConfig;
 
-  constructor(private readonly kubeConfig: KubeConfig) {
+  constructor(kubeConfig: KubeConfig) {
+    this.kubeConfig = kubeConfig;
     const options = { keepAlive: true, maxSockets: 8 };
     this.agent = this.server().protocol === "http:" ? new http.Agent(options) : new https.Agent(options);
   }

@@ -11,12 +11,12 @@ export const RUN_LABEL = "video-storage/demo-run";
 /** The pods of one run of jobs. */
 export class Pods {
   private readonly api: CoreV1Api;
+  private readonly namespace: string;
+  private readonly run: string;
 
-  constructor(
-    kubeconfig: string,
-    private readonly namespace: string,
-    private readonly run: string,
-  ) {
+  constructor(kubeconfig: string, namespace: string, run: string) {
+    this.namespace = namespace;
+    this.run = run;
     const config = new KubeConfig();
     config.loadFromFile(kubeconfig);
     this.api = config.makeApiClient(CoreV1Api);

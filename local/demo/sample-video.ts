@@ -3,6 +3,7 @@ import { mkdir, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
 import { must } from "../command.js";
 import { Failure } from "../failure.js";
 
@@ -11,7 +12,7 @@ export async function ensureSampleVideo(file: string): Promise<void> {
   if (existsSync(file)) return;
   await mkdir(dirname(file), { recursive: true });
   const encoder = fileURLToPath(new URL("./encode-sample-video.ts", import.meta.url));
-  await must(process.execPath, ["--import", "tsx", encoder, file]);
+  await must(process.execPath, [...RUNS_TYPESCRIPT, encoder, file]);
 }
 
 /** Bytes of a user's video. Throws {@link Failure} unless it is a readable MP4 that fits. */

@@ -110,12 +110,14 @@ class Writer {
   readonly undocumented: Undocumented[] = [];
   readonly #written = new Set<string>();
   readonly #wanted = new Map<string, Found>();
+  private readonly sources: Sources;
+  /** Whether a type in that file is told, or is somebody else's subject. */
+  private readonly tells: (file: string) => boolean;
 
-  constructor(
-    private readonly sources: Sources,
-    /** Whether a type in that file is told, or is somebody else's subject. */
-    private readonly tells: (file: string) => boolean,
-  ) {}
+  constructor(sources: Sources, tells: (file: string) => boolean) {
+    this.sources = sources;
+    this.tells = tells;
+  }
 
   component(found: Found & { declaration: ts.ClassDeclaration }): string {
     const { file, declaration } = found;

@@ -26,11 +26,15 @@ interface Subject {
 
 /** The cluster's certificate authority, kept below `directory` and made there at first use. */
 export class CertificateAuthority {
-  private constructor(
-    private readonly directory: string,
-    private readonly authority: x509.X509Certificate,
-    private readonly key: CryptoKey,
-  ) {}
+  private readonly directory: string;
+  private readonly authority: x509.X509Certificate;
+  private readonly key: CryptoKey;
+
+  private constructor(directory: string, authority: x509.X509Certificate, key: CryptoKey) {
+    this.directory = directory;
+    this.authority = authority;
+    this.key = key;
+  }
 
   static async open(directory: string): Promise<CertificateAuthority> {
     const file = join(directory, "ca.json");

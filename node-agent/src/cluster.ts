@@ -27,8 +27,10 @@ export function clusterOf(kubeconfig: string | undefined): Cluster {
 /** The few calls that the agent makes. */
 export class Cluster {
   private readonly core: CoreV1Api;
+  private readonly kubeConfig: KubeConfig;
 
-  constructor(private readonly kubeConfig: KubeConfig) {
+  constructor(kubeConfig: KubeConfig) {
+    this.kubeConfig = kubeConfig;
     const cluster = kubeConfig.getCurrentCluster();
     if (!cluster)
       throw new ClusterUnavailableError("no cluster is configured: run in a pod, or give --kubeconfig");

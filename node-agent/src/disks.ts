@@ -58,7 +58,11 @@ export async function diskState(
 
 /** A note, outside of the disk, that its table is being written: a torn one can't be told from somebody else's. */
 export class Notes {
-  constructor(private readonly directory: string) {}
+  private readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
 
   private file(device: BlockDevice): string {
     return join(this.directory, `partitioning-${device.stablePath.replaceAll(/[^\w.-]/g, "_")}`);

@@ -45,15 +45,19 @@ export interface CommandRunner {
 /** A program that failed, with what it said. */
 export class CommandFailedError extends Error {
   override readonly name = "CommandFailedError";
-  constructor(
-    readonly program: Program,
-    readonly args: readonly string[],
-    readonly code: number,
-    readonly stderr: string,
-  ) {
+  readonly program: Program;
+  readonly args: readonly string[];
+  readonly code: number;
+  readonly stderr: string;
+
+  constructor(program: Program, args: readonly string[], code: number, stderr: string) {
     super(
       `${program} ${args.join(" ")} ended with ${code}: ${stderr.trim().split("\n").slice(-3).join("; ") || "it said nothing"}`,
     );
+    this.program = program;
+    this.args = args;
+    this.code = code;
+    this.stderr = stderr;
   }
 }
 

@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect } from "@video-storage/catalogue/connection";
 import { tenantOfLogin } from "@video-storage/catalogue/jobs";
+import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
 import { startPostgres } from "../support/postgres.js";
 import type { TestPostgres } from "../support/postgres.js";
 
@@ -28,7 +29,7 @@ function catalogueCommand(...args: string[]): Promise<{ code: number; output: st
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      ["--import", "tsx", "catalogue/src/main.ts", ...args],
+      [...RUNS_TYPESCRIPT, "catalogue/src/main.ts", ...args],
       (error, stdout, stderr) =>
         resolve({ code: error ? (error.code as number) : 0, output: stdout + stderr }),
     );

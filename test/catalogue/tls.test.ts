@@ -8,6 +8,7 @@ import { InvalidAdministratorUrlError, administratorSettings } from "@video-stor
 import { connect } from "@video-storage/catalogue/connection";
 import { tenantOfLogin } from "@video-storage/catalogue/jobs";
 import { migrate } from "@video-storage/catalogue/migrate";
+import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
 
@@ -161,8 +162,7 @@ describe("the administrator's connection", () => {
       execFile(
         process.execPath,
         [
-          "--import",
-          "tsx",
+          ...RUNS_TYPESCRIPT,
           "catalogue/src/main.ts",
           "migrate",
           "--admin-url-file",

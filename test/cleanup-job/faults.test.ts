@@ -43,8 +43,11 @@ class Lane {
   private readonly due = new Map<JobId, Due & { readonly names: string[] }>();
   private readonly leases: number[] = [];
   kills = 0;
+  readonly volume: Volume;
 
-  constructor(readonly volume: Volume) {}
+  constructor(volume: Volume) {
+    this.volume = volume;
+  }
 
   /** Jobs that only their heartbeat, only a held lock, or only their living pod keeps. */
   async addLive(): Promise<void> {

@@ -10,6 +10,7 @@ import { parse } from "yaml";
 import { parseCleanupConfig } from "@video-storage/contract/cleanup-config";
 import { parseStackContract } from "@video-storage/contract/stack-contract";
 
+import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
 import { holdsSecret } from "../../infra/manifests.js";
 import { render, RenderError } from "../../infra/render.js";
 import type { KubernetesObject, Rendered } from "../../infra/render.js";
@@ -476,8 +477,7 @@ describe("what can't be rendered", () => {
 describe("the command", () => {
   const main = fileURLToPath(new URL("../../infra/render-main.ts", import.meta.url));
   const run = promisify(execFile);
-  const command = (...args: string[]) =>
-    run(process.execPath, ["--import", import.meta.resolve("tsx"), main, ...args]);
+  const command = (...args: string[]) => run(process.execPath, [...RUNS_TYPESCRIPT, main, ...args]);
 
   it("writes a file for each object, with placeholders for secrets", async () => {
     const out = join(directory, "manifests");

@@ -4,6 +4,7 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
 import { PROJECT } from "../../local/paths.js";
 import { closedDirectories, withOpened } from "../../local/reachable.js";
 
@@ -60,7 +61,8 @@ describe("npm test in such a checkout", () => {
     ["SIGTERM", 143],
     ["SIGHUP", 129],
   ] as const)("ends what it runs at a %s to itself alone, and then with %d", async (signal, code) => {
-    fs.cpSync(path.join(PROJECT, "local"), path.join(project, "local"), { recursive: true });
+    for (const name of ["local", "infra"])
+      fs.cpSync(path.join(PROJECT, name), path.join(project, name), { recursive: true });
     for (const name of ["package.json", "tsconfig.json", "node_modules"])
       fs.symlinkSync(path.join(PROJECT, name), path.join(project, name));
     const [programs, begun, ended] = ["programs", "begun", "ended"].map((name) => path.join(base, name));
@@ -71,7 +73,7 @@ describe("npm test in such a checkout", () => {
       while :; do sleep 0.1; done`;
     fs.writeFileSync(path.join(programs!, "vitest"), tests, { mode: 0o755 });
     close(home);
-    const args = ["--import", "tsx", path.join(project, "local/test.ts"), "fast"];
+    const args = [...RUNS_TYPESCRIPT, path.join(project, "local/test.ts"), "fast"];
     const env = { ...process.env, PATH: `${programs}:${process.env["PATH"]}` };
     const wrapper = spawn(process.execPath, args, { cwd: project, env, stdio: "ignore" });
     const end = once(wrapper, "exit");

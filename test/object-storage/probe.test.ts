@@ -25,6 +25,7 @@ import { parseProbeSettings } from "@video-storage/object-storage-probe/settings
 import type { ProbeSettingsInput } from "@video-storage/object-storage-probe/settings";
 import { formatCapabilities } from "@video-storage/object-storage-probe/table";
 import { objectStorageClient } from "@video-storage/worker/object-storage";
+import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
 import { lifecycleRules } from "../../components/lib/object-lifecycle.js";
 import { PROJECT } from "../../local/paths.js";
 import { setUp } from "../support/bucket-roles.js";
@@ -307,7 +308,7 @@ describe("of a real MinIO", () => {
     const config = join(server.directory, "probe.json");
     await writeFile(config, JSON.stringify(settings));
     const main = join(PROJECT, "object-storage-probe/src/main.ts");
-    const args = ["--import", "tsx", main, "run", "--config", config, "--credentials", keys];
+    const args = [...RUNS_TYPESCRIPT, main, "run", "--config", config, "--credentials", keys];
     const child = spawn(process.execPath, args, { cwd: PROJECT, stdio: ["ignore", "pipe", "pipe"] });
     let out = "";
     let err = "";

@@ -23,11 +23,13 @@ export interface SeenContainer {
 /** All pods of the workers' namespace, looked at again and again. */
 export class PodTable {
   #pods: ReadonlyMap<string, SeenPod> = new Map();
+  private readonly core: CoreV1Api;
+  private readonly namespace: string;
 
-  constructor(
-    private readonly core: CoreV1Api,
-    private readonly namespace: string,
-  ) {}
+  constructor(core: CoreV1Api, namespace: string) {
+    this.core = core;
+    this.namespace = namespace;
+  }
 
   async look(): Promise<void> {
     const { items } = await this.core.listNamespacedPod({ namespace: this.namespace });

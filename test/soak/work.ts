@@ -49,8 +49,11 @@ export function workerPod(slot: number, run: number | ""): string {
 /** Reads what pods print, each line once, for as long as they are there. */
 export class Listener {
   readonly #read = new Map<string, number>();
+  private readonly context: Pick<WorkContext, "environment" | "ledger">;
 
-  constructor(private readonly context: Pick<WorkContext, "environment" | "ledger">) {}
+  constructor(context: Pick<WorkContext, "environment" | "ledger">) {
+    this.context = context;
+  }
 
   async listen(pod: SeenPod, printer: Printer, node: number): Promise<void> {
     const { environment, ledger } = this.context;

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { beforeAll, describe, expect, it } from "vitest";
 
+import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
 import { PROJECT_DIRECTORY } from "../../infra/stack-files.js";
 import { askForAudit, readAudit } from "../../local/supply-chain/audit.js";
 import { imageContents, imagesOfOurs, packagePaths } from "../../local/supply-chain/bundled-packages.js";
@@ -299,7 +300,7 @@ describe("the report", () => {
 describe("npm run sbom", () => {
   const run = promisify(execFile);
   const sbom = (...args: string[]) =>
-    run("node", ["--import", "tsx", "local/supply-chain/main.ts", ...args], { cwd: PROJECT_DIRECTORY });
+    run("node", [...RUNS_TYPESCRIPT, "local/supply-chain/main.ts", ...args], { cwd: PROJECT_DIRECTORY });
 
   it("writes a bill for an image, and refuses one that there isn't with 2", async () => {
     const out = await fs.mkdtemp(path.join(os.tmpdir(), "video-storage-sbom-"));

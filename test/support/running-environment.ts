@@ -143,12 +143,12 @@ export interface PodBody {
 export class TestPods {
   private readonly run = randomBytes(4).toString("hex");
   private readonly pods: Pods;
+  private readonly namespace: string;
+  private readonly core: CoreV1Api;
 
-  constructor(
-    kubeconfig: string,
-    private readonly namespace: string,
-    private readonly core: CoreV1Api,
-  ) {
+  constructor(kubeconfig: string, namespace: string, core: CoreV1Api) {
+    this.namespace = namespace;
+    this.core = core;
     this.pods = new Pods(kubeconfig, namespace, this.run);
   }
 

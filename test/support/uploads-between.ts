@@ -52,8 +52,10 @@ class UploadsBetween {
   readonly s3: S3Client;
   between!: Between;
   private directory!: string;
+  private readonly endpoint: string;
 
-  constructor(private readonly endpoint: string) {
+  constructor(endpoint: string) {
+    this.endpoint = endpoint;
     this.s3 = new S3Client({ ...region, endpoint, credentials: { ...administrator } });
   }
 

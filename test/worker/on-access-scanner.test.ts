@@ -5,6 +5,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { expect, it } from "vitest";
 import { openStorage } from "@video-storage/worker";
+import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
 import { deleteTree } from "../../cleanup-job/src/deletion/tree.js";
 import { openRoot } from "../../cleanup-job/src/deletion/handles.js";
 import { startPostgres } from "../support/postgres.js";
@@ -30,7 +31,7 @@ it("a scanner that opens, locks and holds every file delays workers and deletion
     skip("needs the privilege to mount a small volume");
   }
   const program = new URL("../support/on-access-scanner.ts", import.meta.url).pathname;
-  const scanner = spawn(process.execPath, ["--import", "tsx", program, volume], {
+  const scanner = spawn(process.execPath, [...RUNS_TYPESCRIPT, program, volume], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const ended = once(scanner, "exit");

@@ -33,6 +33,7 @@ import {
 import type { Job, Storage } from "@video-storage/worker";
 import { requireAdmission } from "@video-storage/worker/admission";
 import { tryLockExclusive } from "@video-storage/worker/directory-lock";
+import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
 import { jobRecord } from "../support/documents.js";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
@@ -517,7 +518,7 @@ describe("a worker that is killed", () => {
     const holder = new URL("../support/lease-holder.ts", import.meta.url).pathname;
     const worker = spawn(
       process.execPath,
-      ["--import", "tsx", holder, JSON.stringify(await surroundings.options())],
+      [...RUNS_TYPESCRIPT, holder, JSON.stringify(await surroundings.options())],
       {
         stdio: ["ignore", "pipe", "inherit"],
       },

@@ -16,11 +16,11 @@ export type RefusalReason = "space" | "concurrency" | "busy";
  */
 export class AdmissionRefusedError extends Error {
   override readonly name = "AdmissionRefusedError";
-  constructor(
-    readonly reason: RefusalReason,
-    message: string,
-  ) {
+  readonly reason: RefusalReason;
+
+  constructor(reason: RefusalReason, message: string) {
     super(message);
+    this.reason = reason;
   }
 }
 
@@ -60,12 +60,13 @@ export class WrongWorkerError extends Error {
 /** The job's state doesn't allow what was asked. */
 export class JobStateError extends Error {
   override readonly name = "JobStateError";
-  constructor(
-    readonly jobId: JobId,
-    readonly state: JobState,
-    wanted: string,
-  ) {
+  readonly jobId: JobId;
+  readonly state: JobState;
+
+  constructor(jobId: JobId, state: JobState, wanted: string) {
     super(`job ${jobId} is ${state}: ${wanted}`);
+    this.jobId = jobId;
+    this.state = state;
   }
 }
 
@@ -85,15 +86,18 @@ export class DrainedError extends Error {
 /** A scanner found something. The job is quarantined: it isn't staged or uploaded, and the sweep removes it. */
 export class InfectedFileError extends Error {
   override readonly name = "InfectedFileError";
-  constructor(
-    readonly jobId: JobId,
-    readonly file: string,
-    readonly signature: string,
-  ) {
+  readonly jobId: JobId;
+  readonly file: string;
+  readonly signature: string;
+
+  constructor(jobId: JobId, file: string, signature: string) {
     super(
       `file ${file} of job ${jobId} is infected (${signature}): the job is quarantined and goes nowhere; ` +
         `the sweep deletes it as a failed one`,
     );
+    this.jobId = jobId;
+    this.file = file;
+    this.signature = signature;
   }
 }
 

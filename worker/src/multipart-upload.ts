@@ -35,13 +35,23 @@ export interface KnownOfServer {
 
 /** An object that becomes visible as a whole, of parts whose SHA-256 the server checks as they arrive. */
 export class MultipartUpload {
+  private readonly client: S3Client;
+  private readonly known: KnownOfServer;
+  private readonly upload: Target & { readonly UploadId: string | undefined };
+  /** The server has said that it will check the parts. */
+  private readonly checked: boolean;
+
   private constructor(
-    private readonly client: S3Client,
-    private readonly known: KnownOfServer,
-    private readonly upload: Target & { readonly UploadId: string | undefined },
-    /** The server has said that it will check the parts. */
-    private readonly checked: boolean,
-  ) {}
+    client: S3Client,
+    known: KnownOfServer,
+    upload: Target & { readonly UploadId: string | undefined },
+    checked: boolean,
+  ) {
+    this.client = client;
+    this.known = known;
+    this.upload = upload;
+    this.checked = checked;
+  }
 
   static async begin(
     client: S3Client,

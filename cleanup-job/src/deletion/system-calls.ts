@@ -52,12 +52,14 @@ const call = {
 /** A system call that failed. */
 export class SystemCallError extends Error {
   override readonly name = "SystemCallError";
-  constructor(
-    readonly call: string,
-    /** Such as `ENOENT`. */
-    readonly code: string,
-  ) {
+  readonly call: string;
+  /** Such as `ENOENT`. */
+  readonly code: string;
+
+  constructor(call: string, code: string) {
     super(`${call} failed: ${code}`);
+    this.call = call;
+    this.code = code;
   }
 }
 

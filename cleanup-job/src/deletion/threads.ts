@@ -25,8 +25,11 @@ export class DeletionThreads {
   private startedAt = 0;
   /** Since the last one was started; see {@link remember}. */
   private done = { ...NOTHING };
+  private most: number;
 
-  constructor(private most = mostThreads()) {}
+  constructor(most = mostThreads()) {
+    this.most = most;
+  }
 
   /** How many there are. */
   get size(): number {

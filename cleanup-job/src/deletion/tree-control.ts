@@ -5,8 +5,10 @@
 export class TreeControl {
   private readonly flags: Int32Array;
   private readonly counters: Float64Array;
+  readonly memory: SharedArrayBuffer;
 
-  constructor(readonly memory: SharedArrayBuffer = new SharedArrayBuffer(8 + 8 * FIELDS.length)) {
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(8 + 8 * FIELDS.length)) {
+    this.memory = memory;
     this.flags = new Int32Array(memory, 0, 2);
     this.counters = new Float64Array(memory, 8);
   }

@@ -76,12 +76,10 @@ class Tree {
   remaining: Remaining[] = [];
   private readonly threads: DeletionThreads;
   private readonly parent: Place;
+  private readonly name: Uint8Array;
 
-  constructor(
-    { fd, mountId }: Directory,
-    private readonly name: Uint8Array,
-    { threads }: TreeOptions,
-  ) {
+  constructor({ fd, mountId }: Directory, name: Uint8Array, { threads }: TreeOptions) {
+    this.name = name;
     this.parent = { fd, mountId };
     this.threads = threads ?? deletionThreads();
   }

@@ -26,11 +26,13 @@ export class AuditVerifier {
   #verification: Verification = NOT_VERIFIED;
   /** Where each chain ended when it was last whole: shows ends that are cut off while somebody looks on. */
   #anchors: readonly AuditAnchor[] = [];
+  private readonly catalogue: Catalogue;
+  private readonly clock: () => number;
 
-  constructor(
-    private readonly catalogue: Catalogue,
-    private readonly clock: () => number = Date.now,
-  ) {}
+  constructor(catalogue: Catalogue, clock: () => number = Date.now) {
+    this.catalogue = catalogue;
+    this.clock = clock;
+  }
 
   /** What the last whole verification found, or how far the first one is. */
   get verification(): Verification {

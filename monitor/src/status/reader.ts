@@ -82,8 +82,10 @@ export class StatusReader {
   readonly #prometheus: Source<PrometheusReading> | undefined;
   readonly #rules: Rules;
   #usage: readonly UsagePoint[] = [];
+  private readonly sources: StatusSources;
 
-  constructor(private readonly sources: StatusSources) {
+  constructor(sources: StatusSources) {
+    this.sources = sources;
     const { contract, cleanup, catalogue, prometheus } = sources;
     this.#rules = rulesFrom(contract, cleanup);
     this.#catalogue = new Source(() => readCatalogue(catalogue, this.#rules), {

@@ -32,22 +32,25 @@ export interface StatusServer {
 /** Somebody listens there already. */
 export class PortTakenError extends Error {
   override readonly name = "PortTakenError";
-  constructor(
-    readonly host: string,
-    readonly port: number,
-  ) {
+  readonly host: string;
+  readonly port: number;
+
+  constructor(host: string, port: number) {
     super(`port ${port} of ${host} is taken by another program`);
+    this.host = host;
+    this.port = port;
   }
 }
 
 /** A request that can't be answered, and why. */
 class RequestError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-  ) {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
     super(message);
+    this.status = status;
+    this.code = code;
   }
 }
 

@@ -24,11 +24,13 @@ export class Source<T> {
   #asked = -Infinity;
   #asking: Promise<void> | undefined;
   #defect: unknown;
+  private readonly ask: () => Promise<T>;
+  private readonly options: SourceOptions;
 
-  constructor(
-    private readonly ask: () => Promise<T>,
-    private readonly options: SourceOptions,
-  ) {}
+  constructor(ask: () => Promise<T>, options: SourceOptions) {
+    this.ask = ask;
+    this.options = options;
+  }
 
   /**
    * What it says, at most so old as `keepMilliseconds` says. Waits for it no longer than `patience`: then what it said

@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { RUNS_TYPESCRIPT } from "../../../infra/typescript.js";
 import { openRoot } from "../../../cleanup-job/src/deletion/handles.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 import { random as randomFrom } from "../../support/random.js";
@@ -23,7 +24,7 @@ beforeAll(() => {
   base = mkdtempSync(`${tmpdir()}/attack-`);
   attacker = spawn(
     process.execPath,
-    ["--import", "tsx", fileURLToPath(new URL("attacker.ts", import.meta.url))],
+    [...RUNS_TYPESCRIPT, fileURLToPath(new URL("attacker.ts", import.meta.url))],
     { stdio: ["pipe", "pipe", "inherit"] },
   );
   answers = createInterface({ input: attacker.stdout! })[Symbol.asyncIterator]();
