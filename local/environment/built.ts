@@ -26,7 +26,7 @@ import { SLOTS_DIRECTORY, ensureSlots } from "./disks.js";
 import type { Slot } from "./disks.js";
 import type { Environment } from "./environment.js";
 import { ensureNameService } from "./name-service.js";
-import { chooseNetwork, connectNetwork, disconnectNetwork, keptNetwork } from "./network.js";
+import { chooseNetwork, connectNetwork, disconnectNetwork, keepNetwork, keptNetwork } from "./network.js";
 import type { Network } from "./network.js";
 import { PAUSE_IMAGE, ensureNode, waitForNode } from "./node.js";
 import type { Node } from "./node.js";
@@ -160,6 +160,7 @@ async function ensureMachine(
     const network = await chooseNetwork(state);
     const sandbox = await ensureSandbox(nodeDirectory(state, index), nodeName(index), tini);
     await connectNetwork(network, sandbox, index, nodes);
+    await keepNetwork(state);
     return { network, sandbox };
   });
   await ensureSlots(machine.sandbox, slots);

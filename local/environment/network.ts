@@ -55,41 +55,60 @@ export function nodeNetworkOf({ bridge, range }: Network, index: number): NodeNe
   };
 }
 
-/** The environment's network; chosen once, where no route of this machine leads, and then kept. */
+/** What an environment has noted of its network. */
+interface Choice {
+  readonly second: number;
+  /** Whether it was ever routed, so that something may have been made with it; not where the start was killed before. */
+  readonly used: boolean;
+}
+
+/** The environment's network; chosen once, where no route of this machine leads, and kept from when it is used. */
 export async function chooseNetwork(stateDirectory: string): Promise<Network> {
-  const kept = await keptSecondOctet(stateDirectory);
+  const kept = await keptChoice(stateDirectory);
   const routes = JSON.parse(await must("ip", ["-json", "-4", "route"])) as Route[];
-  const taken = routedSecondOctets(routes, networkOf(stateDirectory, 0).bridge);
-  if (kept !== undefined && taken.has(kept)) {
+  const second = secondOctetFor(kept, routedSecondOctets(routes, networkOf(stateDirectory, 0).bridge));
+  if (second !== kept?.second) await keepChoice(stateDirectory, { second, used: false });
+  return networkOf(stateDirectory, second);
+}
+
+/** Notes that the network is routed now: from here on the environment cannot move to another. */
+export async function keepNetwork(stateDirectory: string): Promise<void> {
+  const kept = await keptChoice(stateDirectory);
+  if (kept && !kept.used) await keepChoice(stateDirectory, { ...kept, used: true });
+}
+
+/** The network that an environment was started with. */
+export async function keptNetwork(stateDirectory: string): Promise<Network> {
+  const kept = await keptChoice(stateDirectory);
+  if (kept !== undefined) return networkOf(stateDirectory, kept.second);
+  throw new Failure("This environment was never started.", "Run npm start first.");
+}
+
+/** The N of 10.N.0.0/16 that an environment is to have. Throws {@link Failure} where there is none for it. */
+export function secondOctetFor(kept: Choice | undefined, taken: ReadonlySet<number>): number {
+  if (kept && !taken.has(kept.second)) return kept.second;
+  if (kept?.used) {
     // Its Services have addresses of the range, so it cannot move to another.
     throw new Failure(
-      `10.${kept}.0.0/16, which this environment was made with, is now routed elsewhere on this machine.`,
+      `10.${kept.second}.0.0/16, which this environment was made with, is now routed elsewhere on this machine.`,
       "Free it (ip route), or run npm run destroy and start anew.",
     );
   }
-  if (kept !== undefined) return networkOf(stateDirectory, kept);
-  for (let second = FIRST_CHOICE; second <= LAST_CHOICE; second++) {
-    if (taken.has(second)) continue;
-    await mkdir(stateDirectory, { recursive: true });
-    await writeWholeFile(fileOf(stateDirectory), `${JSON.stringify({ second })}\n`);
-    return networkOf(stateDirectory, second);
-  }
+  for (let second = FIRST_CHOICE; second <= LAST_CHOICE; second++) if (!taken.has(second)) return second;
   throw new Failure(
     `Every range from 10.${FIRST_CHOICE}.0.0/16 to 10.${LAST_CHOICE}.0.0/16 is routed elsewhere on this machine.`,
     "Free one of them (ip route), or use a cluster that you have: npm start -- --context NAME.",
   );
 }
 
-/** The network that an environment was started with. */
-export async function keptNetwork(stateDirectory: string): Promise<Network> {
-  const kept = await keptSecondOctet(stateDirectory);
-  if (kept !== undefined) return networkOf(stateDirectory, kept);
-  throw new Failure("This environment was never started.", "Run npm start first.");
+async function keptChoice(stateDirectory: string): Promise<Choice | undefined> {
+  const text = await readFile(fileOf(stateDirectory), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : { used: true, ...(JSON.parse(text) as { second: number }) };
 }
 
-async function keptSecondOctet(stateDirectory: string): Promise<number | undefined> {
-  const text = await readFile(fileOf(stateDirectory), "utf8").catch(() => undefined);
-  return text === undefined ? undefined : Number((JSON.parse(text) as { second: unknown }).second);
+async function keepChoice(stateDirectory: string, choice: Choice): Promise<void> {
+  await mkdir(stateDirectory, { recursive: true });
+  await writeWholeFile(fileOf(stateDirectory), `${JSON.stringify(choice)}\n`);
 }
 
 function fileOf(stateDirectory: string): string {
