@@ -3,6 +3,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 
 import { keepNewest, madeOnce } from "../build/kept.js";
+import { must } from "../command.js";
 import { PROJECT } from "../paths.js";
 
 /** Nothing of these is in a program that is bundled. */
@@ -33,6 +34,22 @@ export async function fingerprintOfSources(project = PROJECT): Promise<string> {
   };
   await add("");
   return hash.digest("hex").slice(0, 16);
+}
+
+/**
+ * The bundle of a program among those of the images in a directory, made by the program's own build script if there is
+ * none of these sources yet, which `begun` is told.
+ */
+export function programBundle(
+  images: string,
+  program: { readonly name: string; readonly sources: string; readonly script: string },
+  begun: () => void = () => {},
+): Promise<string> {
+  const { name, sources, script } = program;
+  return keptBundle(join(images, "bundles"), `${name}-${sources}`, async (output) => {
+    begun();
+    await must("node", [script, "--out", output], { cwd: PROJECT });
+  });
 }
 
 /** The directory of that name, which is made if there is none yet and is whole if there is one. */

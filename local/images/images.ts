@@ -8,8 +8,7 @@ import { must } from "../command.js";
 import { nativeDirectory } from "../environment/postgres.js";
 import { inTurn } from "../exclusive.js";
 import { Failure } from "../failure.js";
-import { PROJECT } from "../paths.js";
-import { fingerprintOfSources, keptBundle } from "./bundles.js";
+import { fingerprintOfSources, programBundle } from "./bundles.js";
 import { buildImage } from "./image.js";
 import type { BuiltImage, ImageDefinition, Layer } from "./image.js";
 
@@ -81,13 +80,12 @@ export async function buildStackImages(from: ImageSources, report: Report): Prom
   const nodeProgram = async (
     name: string,
     entry: string,
-    command: readonly string[],
+    script: string,
     more: { readonly layers?: readonly Layer[]; readonly user?: string } = {},
   ): Promise<BuiltImage> => {
-    const bundled = await keptBundle(join(directory, "bundles"), `${name}-${sources}`, async (output) => {
-      report(`${name}: bundling`);
-      await must("node", [...command, "--out", output], { cwd: PROJECT });
-    });
+    const bundled = await programBundle(directory, { name, sources, script }, () =>
+      report(`${name}: bundling`),
+    );
     return build({
       name,
       layers: [node, ...(more.layers ?? []), await directoryLayer(bundled, "/app")],
@@ -110,17 +108,19 @@ export async function buildStackImages(from: ImageSources, report: Report): Prom
       entrypoint: ["/bin/sh"],
       user: NON_ROOT,
     }),
-    objectStorageProbe: await nodeProgram("object-storage-probe", "object-storage-probe.mjs", [
+    objectStorageProbe: await nodeProgram(
+      "object-storage-probe",
+      "object-storage-probe.mjs",
       "object-storage-probe/build.mjs",
-    ]),
-    cleanupJob: await nodeProgram("cleanup-job", "cleanup-job.mjs", ["cleanup-job/build.mjs"]),
-    catalogue: await nodeProgram("catalogue", "program/catalogue.mjs", ["catalogue/build.mjs"]),
-    nodeAgent: await nodeProgram("node-agent", "node-agent.mjs", ["node-agent/build.mjs"], {
+    ),
+    cleanupJob: await nodeProgram("cleanup-job", "cleanup-job.mjs", "cleanup-job/build.mjs"),
+    catalogue: await nodeProgram("catalogue", "program/catalogue.mjs", "catalogue/build.mjs"),
+    nodeAgent: await nodeProgram("node-agent", "node-agent.mjs", "node-agent/build.mjs", {
       layers: [await shellLayer(from), await linkedPrograms(from, NODE_AGENT_PROGRAMS)],
       user: "0:0",
     }),
-    demoWorker: await nodeProgram("demo-worker", "demo-worker.mjs", ["local/demo/build.mjs"]),
-    monitor: await nodeProgram("monitor", "monitor.mjs", ["monitor/build.mjs"]),
+    demoWorker: await nodeProgram("demo-worker", "demo-worker.mjs", "local/demo/build.mjs"),
+    monitor: await nodeProgram("monitor", "monitor.mjs", "monitor/build.mjs"),
     pushgateway: await build({
       name: "pushgateway",
       layers: [await linkedProgram(from, "prometheus-pushgateway")],

@@ -2,10 +2,9 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { must } from "../../local/command.js";
 import { inTurn } from "../../local/exclusive.js";
-import { fingerprintOfSources, keptBundle } from "../../local/images/bundles.js";
-import { PROJECT, cacheDirectory } from "../../local/paths.js";
+import { fingerprintOfSources, programBundle } from "../../local/images/bundles.js";
+import { cacheDirectory } from "../../local/paths.js";
 
 const DIRECTORY = "TEST_BUNDLES";
 
@@ -32,10 +31,9 @@ export async function bundledProgram(
   const compiled = `${directory}-compiled`;
   await inTurn(directory, async () => {
     if (existsSync(directory)) return;
-    const bundles = join(cacheDirectory(), "images", "bundles");
-    const kept = await keptBundle(bundles, `${name}-${await fingerprintOfSources()}`, async (output) => {
-      await must("node", [`${name}/build.mjs`, "--out", output], { cwd: PROJECT });
-    });
+    const sources = await fingerprintOfSources();
+    const program = { name, sources, script: `${name}/build.mjs` };
+    const kept = await programBundle(join(cacheDirectory(), "images"), program);
     // Where other users reach it.
     cpSync(kept, `${directory}.partial`, { recursive: true });
     mkdirSync(compiled);
