@@ -8,17 +8,19 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  statSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 
+import { keepNewest } from "./build/keep-newest.mjs";
 import { cacheDirectory } from "./cache-directory.mjs";
 
 const STAMP = ".installed-lockfile";
 /** Of checkouts that are worked on beside each other; each takes three quarters of a gigabyte. */
 const KEPT = 2;
+/** Named by the beginning of their lockfile's hash; what is being copied isn't. */
+const PACKAGES = /^[0-9a-f]{16}-/;
 
 /**
  * Installs what the lockfile says, unless it is there: as a copy of what an earlier checkout with this lockfile
@@ -48,7 +50,7 @@ export async function installPackages(project, run) {
       return code;
     }
     writeFileSync(stamp, lockfile);
-    if (copied(packages, kept, dirname(kept))) keepNewest(dirname(kept));
+    if (copied(packages, kept, dirname(kept))) await keepNewest(dirname(kept), PACKAGES, KEPT);
   }
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   const from = fromCache ? ", copied from those of an earlier checkout" : "";
@@ -87,12 +89,4 @@ function removeUnfinished(way) {
     const maker = /^packages-(\d+)\.partial$/.exec(name)?.[1];
     if (maker && !existsSync(`/proc/${maker}`)) rmSync(join(way, name), { recursive: true, force: true });
   }
-}
-
-/** @param {string} directory */
-function keepNewest(directory) {
-  const paths = readdirSync(directory).map((name) => join(directory, name));
-  const made = (/** @type {string} */ path) => statSync(path).mtimeMs;
-  for (const path of paths.sort((a, b) => made(b) - made(a)).slice(KEPT))
-    if (!path.endsWith(".partial")) rmSync(path, { recursive: true, force: true });
 }

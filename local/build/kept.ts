@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 import { inTurn } from "../exclusive.js";
+
+export { keepNewest } from "./keep-newest.mjs";
 
 /**
  * Makes a directory of the cache where there is none yet: beside its place, and put there by one rename, so that what is
@@ -37,12 +39,4 @@ async function removeUnfinished(parent: string): Promise<void> {
     if (maker && !existsSync(`/proc/${maker}`))
       await rm(join(parent, name), { recursive: true, force: true });
   }
-}
-
-/** Removes all of a kind but the newest: checkouts that share the cache don't take each other's away. */
-export async function keepNewest(parent: string, kind: RegExp, count: number): Promise<void> {
-  const paths = (await readdir(parent)).filter((name) => kind.test(name)).map((name) => join(parent, name));
-  const dated = await Promise.all(paths.map(async (path) => ({ path, made: (await stat(path)).mtimeMs })));
-  const old = dated.sort((a, b) => b.made - a.made).slice(count);
-  for (const { path } of old) await rm(path, { recursive: true, force: true });
 }
