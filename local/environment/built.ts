@@ -19,6 +19,7 @@ import { buildNodeImages, buildStackImages } from "../images/images.js";
 import type { NodeImages } from "../images/images.js";
 import { cacheDirectory, stateDirectory } from "../paths.js";
 import { step } from "../progress.js";
+import type { Report } from "../progress.js";
 import { POSTGRES_PORT, connectAsAdministrator } from "./administrator.js";
 import { CONTEXT, dnsAddress, ensureControlPlane } from "./cluster.js";
 import type { Cluster } from "./cluster.js";
@@ -218,7 +219,7 @@ async function loadImages(
   nodes: readonly Node[],
   nodeImages: NodeImages,
   others: readonly BuiltImage[],
-  report: (detail: string) => void,
+  report: Report,
 ): Promise<void> {
   const images = [...Object.values(nodeImages), ...others];
   const present = await Promise.all(nodes.map(({ ctr }) => presentImages(ctr)));

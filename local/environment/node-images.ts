@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Programs } from "../build/programs.js";
 import { writeArchive } from "../images/image.js";
 import type { BuiltImage } from "../images/image.js";
+import type { Report } from "../progress.js";
 import type { Sandbox } from "./sandbox.js";
 
 /** Runs containerd's own client on a node's images, and returns what it prints. */
@@ -24,7 +25,7 @@ export async function importImages(
   stateDirectory: string,
   nodes: readonly { readonly name: string; readonly ctr: ContainerdClient }[],
   images: readonly BuiltImage[],
-  report: (detail: string) => void = () => {},
+  report: Report = () => {},
 ): Promise<void> {
   const archive = join(stateDirectory, "images.tar");
   try {
