@@ -4,12 +4,14 @@ import { join } from "node:path";
 
 import { keepNewest, madeOnce } from "../build/kept.js";
 import { must } from "../command.js";
-import { PROJECT } from "../paths.js";
+import { PROJECT, cacheDirectory } from "../paths.js";
 
 /** Nothing of these is in a program that is bundled. */
 const NOT_BUNDLED = new Set(["node_modules", "bench", "docs", "examples", "test"]);
 /** Of each program. */
 const KEPT = 4;
+/** In a bundle's directory, and in no image: the names of the files that it was made from, below the project. */
+export const INPUTS_FILE = ".inputs.json";
 
 /**
  * Names the state of everything that bundles are made from: the checkout's sources, and the packages by the lockfile.
@@ -48,8 +50,15 @@ export function programBundle(
   const { name, sources, script } = program;
   return keptBundle(join(images, "bundles"), `${name}-${sources}`, async (output) => {
     begun();
-    await must("node", [script, "--out", output], { cwd: PROJECT });
+    const env = { ...process.env, VIDEO_STORAGE_BUNDLE_INPUTS: join(output, INPUTS_FILE) };
+    await must("node", [script, "--out", output], { cwd: PROJECT, env });
   });
+}
+
+/** The bundle in an image of ours: that of the workspace of its name, from the project's sources as they are now. */
+export async function imageBundle(name: string): Promise<string> {
+  const program = { name, sources: await fingerprintOfSources(), script: `${name}/build.mjs` };
+  return programBundle(join(cacheDirectory(), "images"), program);
 }
 
 /** The directory of that name, which is made if there is none yet and is whole if there is one. */

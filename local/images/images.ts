@@ -8,7 +8,7 @@ import { must } from "../command.js";
 import { nativeDirectory } from "../environment/postgres.js";
 import { inTurn } from "../exclusive.js";
 import { Failure } from "../failure.js";
-import { fingerprintOfSources, programBundle } from "./bundles.js";
+import { INPUTS_FILE, fingerprintOfSources, programBundle } from "./bundles.js";
 import { buildImage } from "./image.js";
 import type { BuiltImage, ImageDefinition, Layer } from "./image.js";
 
@@ -88,7 +88,7 @@ export async function buildStackImages(from: ImageSources, report: Report): Prom
     );
     return build({
       name,
-      layers: [node, ...(more.layers ?? []), await directoryLayer(bundled, "/app")],
+      layers: [node, ...(more.layers ?? []), await bundleLayer(bundled)],
       entrypoint: ["/usr/local/bin/node", `/app/${entry}`],
       // Where libraries ask for a home, a slot's user has none.
       env: ["HOME=/tmp"],
@@ -284,6 +284,12 @@ function requireAll(file: string, linked: string): void {
 
 export function unique(layer: Layer): Layer {
   return [...new Map(layer.map((file) => [file.path, file])).values()];
+}
+
+/** What an image has of a bundle that is kept. */
+export async function bundleLayer(bundle: string): Promise<Layer> {
+  const files = await directoryLayer(bundle, "/app");
+  return files.filter(({ source }) => source !== join(bundle, INPUTS_FILE));
 }
 
 export async function directoryLayer(directory: string, target: string): Promise<Layer> {

@@ -1,9 +1,8 @@
 import { globSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-import { must } from "../command.js";
+import { INPUTS_FILE, imageBundle } from "../images/bundles.js";
 import { PROJECT } from "../paths.js";
 
 /** A package of which something is in a bundle. */
@@ -51,30 +50,22 @@ export function imagesOfOurs(): string[] {
  * tests too, such as the AWS SDK.
  */
 export async function imageContents(image: string): Promise<ImageContents> {
-  const parent = await mkdtemp(join(tmpdir(), "video-storage-contents-"));
-  try {
-    const [bundle, list] = [join(parent, "bundle"), join(parent, "inputs.json")];
-    const env = { ...process.env, VIDEO_STORAGE_BUNDLE_INPUTS: list };
-    await must("node", [`${image}/build.mjs`, "--out", bundle], { cwd: PROJECT, env });
-    const inputs = JSON.parse(await readFile(list, "utf8")) as string[];
-    const files = globSync("**/*", { cwd: bundle, withFileTypes: true }).filter((entry) => entry.isFile());
-    const sizes = await Promise.all(
-      files.map(async (entry) => (await readFile(join(entry.parentPath, entry.name))).byteLength),
-    );
-    const copied = files
-      .filter(({ name }) => name === "package.json")
-      .map(({ parentPath }) => parentPath.slice(bundle.length + 1))
-      .filter((path) => /(?:^|\/)node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path));
-    const lockfile = JSON.parse(await readFile(join(PROJECT, "package-lock.json"), "utf8")) as Lockfile;
-    const paths = [
-      ...packagePaths(inputs),
-      ...copied.map((path) => path.slice(path.indexOf("node_modules/"))),
-    ];
-    const packages = await Promise.all([...new Set(paths)].sort().map((path) => readPackage(path, lockfile)));
-    return { image, packages, bytes: sizes.reduce((sum, size) => sum + size, 0) };
-  } finally {
-    await rm(parent, { recursive: true, force: true });
-  }
+  const bundle = await imageBundle(image);
+  const inputs = JSON.parse(await readFile(join(bundle, INPUTS_FILE), "utf8")) as string[];
+  const files = globSync("**/*", { cwd: bundle, withFileTypes: true }).filter(
+    (entry) => entry.isFile() && entry.name !== INPUTS_FILE,
+  );
+  const sizes = await Promise.all(
+    files.map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size),
+  );
+  const copied = files
+    .filter(({ name }) => name === "package.json")
+    .map(({ parentPath }) => parentPath.slice(bundle.length + 1))
+    .filter((path) => /(?:^|\/)node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path));
+  const lockfile = JSON.parse(await readFile(join(PROJECT, "package-lock.json"), "utf8")) as Lockfile;
+  const paths = [...packagePaths(inputs), ...copied.map((path) => path.slice(path.indexOf("node_modules/")))];
+  const packages = await Promise.all([...new Set(paths)].sort().map((path) => readPackage(path, lockfile)));
+  return { image, packages, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
 /** The directories of the packages that files are of: below `node_modules`, or a workspace of the project. */

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { PROJECT_DIRECTORY } from "../../infra/stack-files.js";
 import { LICENCES_FILE } from "../../local/images/licence-texts.mjs";
+import { imageBundle } from "../../local/images/bundles.js";
 import { imageContents } from "../../local/supply-chain/bundled-packages.js";
 import { projectFile } from "../documents/markdown.js";
 
@@ -36,7 +37,7 @@ describe.each(FILES)("%s", (file) => {
   let directory: string;
   beforeAll(async () => {
     directory = await fs.mkdtemp(path.join(os.tmpdir(), "video-storage-image-"));
-    await run("node", [`${workspace}/build.mjs`, "--out", directory], { cwd: PROJECT_DIRECTORY });
+    await fs.cp(await imageBundle(workspace), directory, { recursive: true });
   });
   afterAll(async () => {
     await fs.rm(directory, { recursive: true, force: true });

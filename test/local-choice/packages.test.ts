@@ -9,6 +9,7 @@ import {
   readlink,
   rm,
   symlink,
+  utimes,
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -68,7 +69,7 @@ describe("the packages of the lockfile", () => {
     expect(said).toHaveLength(2);
   });
 
-  it("are copied into the next checkout: contents, modes and links", async () => {
+  it("are those of the next checkout too: contents, modes and links", async () => {
     const first = await checkout("a", "one");
     await install(first);
     const second = await checkout("b", "one");
@@ -79,13 +80,45 @@ describe("the packages of the lockfile", () => {
     expect(await readFile(join(modules, "tool/bin/tool"), "utf8")).toBe(`of ${first}`);
     expect((await lstat(join(modules, "tool/bin/tool"))).mode & 0o777).toBe(0o755);
     expect(await readlink(join(modules, "@video-storage/contract"))).toBe("../../contract");
-    expect(said.at(-1)).toMatch(/ s, copied from those of an earlier checkout\)$/);
+    expect(said.at(-1)).toMatch(/ s, those of an earlier checkout\)$/);
     expect(await install(second)).toEqual({ code: 0, calls: [] });
-    // What is done to one checkout's changes nothing for the others.
-    await writeFile(join(modules, "tool/bin/tool"), "changed");
+    // A program that is replaced is so in one checkout.
+    await rm(join(modules, "tool/bin/tool"));
+    await writeFile(join(modules, "tool/bin/tool"), "replaced");
     const third = await checkout("c", "one");
-    await install(third);
+    expect(await install(third)).toEqual({ code: 0, calls: [] });
     expect(await readFile(join(third, "node_modules/tool/bin/tool"), "utf8")).toBe(`of ${first}`);
+  });
+
+  it.each(["tool/bin/tool", ".installed-lockfile"])(
+    "are installed anew once somebody wrote to their %s",
+    async (name) => {
+      const first = await checkout("a", "one");
+      await install(first);
+      const file = join(first, "node_modules", name);
+      await writeFile(file, "changed");
+      const later = new Date(Date.now() + 1_000);
+      await utimes(file, later, later);
+      const second = await checkout("b", "one");
+      expect(await install(second)).toEqual({ code: 0, calls: npm });
+      expect(await readFile(join(second, "node_modules/tool/bin/tool"), "utf8")).toBe(`of ${second}`);
+      const third = await checkout("c", "one");
+      expect(await install(third)).toEqual({ code: 0, calls: [] });
+      expect(await readFile(join(third, "node_modules/tool/bin/tool"), "utf8")).toBe(`of ${second}`);
+    },
+  );
+
+  it("are copied where the checkout is on another filesystem than the cache", async () => {
+    const first = await checkout("a", "one");
+    await install(first);
+    const elsewhere = await mkdtemp("/dev/shm/video-storage-packages-");
+    try {
+      await writeFile(join(elsewhere, "package-lock.json"), "one");
+      expect(await install(elsewhere)).toEqual({ code: 0, calls: [] });
+      expect(await readFile(join(elsewhere, "node_modules/tool/bin/tool"), "utf8")).toBe(`of ${first}`);
+    } finally {
+      await rm(elsewhere, { recursive: true });
+    }
   });
 
   it("are others for another lockfile, of which the last two are kept", async () => {

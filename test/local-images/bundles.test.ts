@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { fingerprintOfSources, keptBundle } from "../../local/images/bundles.js";
+import { INPUTS_FILE, fingerprintOfSources, imageBundle, keptBundle } from "../../local/images/bundles.js";
+import { bundleLayer } from "../../local/images/images.js";
 
 let directory: string;
 beforeEach(async () => {
@@ -86,5 +87,15 @@ describe("a bundle", () => {
     for (let n = 1; n <= 6; n++) await keptBundle(directory, `worker-000${n}`, make(String(n)));
     expect((await readdir(directory)).length).toBe(1 + 4);
     expect(await readdir(directory)).toEqual(expect.arrayContaining(["worker-other-0001", "worker-0006"]));
+  });
+
+  it("tells of which files it was made, and goes into an image without that", async () => {
+    const kept = await imageBundle("catalogue");
+    expect(JSON.parse(await readFile(join(kept, INPUTS_FILE), "utf8"))).toEqual(
+      expect.arrayContaining(["catalogue/src/main.ts", "node_modules/pg/lib/index.js"]),
+    );
+    const paths = (await bundleLayer(kept)).map(({ path }) => path);
+    expect(paths).toContain("/app/program/catalogue.mjs");
+    expect(paths.filter((path) => path.includes("inputs"))).toEqual([]);
   });
 });

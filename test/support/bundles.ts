@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { inTurn } from "../../local/exclusive.js";
-import { fingerprintOfSources, programBundle } from "../../local/images/bundles.js";
-import { cacheDirectory } from "../../local/paths.js";
+import { imageBundle } from "../../local/images/bundles.js";
 
 const DIRECTORY = "TEST_BUNDLES";
 
@@ -31,11 +30,8 @@ export async function bundledProgram(
   const compiled = `${directory}-compiled`;
   await inTurn(directory, async () => {
     if (existsSync(directory)) return;
-    const sources = await fingerprintOfSources();
-    const program = { name, sources, script: `${name}/build.mjs` };
-    const kept = await programBundle(join(cacheDirectory(), "images"), program);
     // Where other users reach it.
-    cpSync(kept, `${directory}.partial`, { recursive: true });
+    cpSync(await imageBundle(name), `${directory}.partial`, { recursive: true });
     mkdirSync(compiled);
     chmodSync(compiled, 0o1777);
     renameSync(`${directory}.partial`, directory);
