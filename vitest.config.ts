@@ -15,6 +15,7 @@ export default defineConfig({
     expect: { requireAssertions: true },
     // Pulumi's runtime keeps module-global state: a process per file keeps one test's mocks out of another's.
     pool: "forks",
+    execArgv: ["--import", new URL("./infra/closure-packages.mjs", import.meta.url).href],
     // Most tests wait for a process, a disk or a database, and one worker, the default on two cores, would idle.
     maxWorkers: 2,
     sequence: { sequencer: FileOrder },

@@ -3,6 +3,9 @@
 // takes to load; what it lacks is that imports name files as the compiler would write them.
 import { registerHooks } from "node:module";
 
+// What runs so is ours, and most of it loads Pulumi.
+import "./closure-packages.mjs";
+
 registerHooks({
   resolve(specifier, context, next) {
     if (!/^\.\.?\/.*\.js$/.test(specifier) || !context.parentURL?.endsWith(".ts"))

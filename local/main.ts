@@ -12,7 +12,7 @@ What is interrupted or fails can be started again: nothing is left that a next s
 
 // Each command loads its own program when it runs: the clients of Kubernetes and S3 take seconds of a processor, which a
 // wrong option need not wait for.
-const commands = () => import("./commands.js");
+const end = () => import("./end.js");
 const inspection = () => import("./inspect.js");
 
 const program = new Command("local")
@@ -44,16 +44,16 @@ command("start", { isDefault: true })
   .option("--build", "build a cluster even where kind could make one")
   .option("--nodes <count>", "so many nodes, each with slots, in a cluster that is built here (default: 1)")
   .addOption(new Option("--bare", "build a cluster and put nothing into it").hideHelp())
-  .action(async (options) => (await commands()).start(options));
+  .action(async (options) => (await import("./start.js")).start(options));
 
 command("stop")
   .description("end everything that start started; data stays")
-  .action(async (options) => (await commands()).stop(options));
+  .action(async (options) => (await end()).stop(options));
 
 command("destroy")
   .description("stop, and remove every trace of the environment")
   .option("--cache", "also remove the built programs and images that all checkouts share")
-  .action(async (options) => (await commands()).destroy(options));
+  .action(async (options) => (await end()).destroy(options));
 
 command("kubectl")
   .description("kubectl, on this environment's cluster")

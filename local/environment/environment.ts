@@ -7,8 +7,10 @@ import type { StackImages } from "../images/images.js";
 import { stateDirectory } from "../paths.js";
 import { destroyBuilt, openBuiltCatalogue, startBuilt, stopBuilt } from "./built.js";
 import type { Slot } from "./disks.js";
-import { destroyHosted, openHostedCatalogue, startHosted, stopHosted } from "./hosted/hosted.js";
 import type { Database } from "./postgres.js";
+
+// With the client of Kubernetes, which a cluster of our own is started and ended without.
+const hosted = () => import("./hosted/hosted.js");
 
 /** A node that has slots. */
 export interface EnvironmentNode {
@@ -55,7 +57,7 @@ export async function startEnvironment(
   slots: readonly (readonly Slot[])[],
 ): Promise<Environment> {
   if (choice.kind === "built") return startBuilt(name, slots);
-  if (slots.length === 1) return startHosted(name, choice, slots[0]!);
+  if (slots.length === 1) return (await hosted()).startHosted(name, choice, slots[0]!);
   throw new Failure(
     `${slots.length} nodes are only made for a cluster that is built here; on yours, the slots are on one.`,
     "Leave --nodes out, or build a cluster: npm start -- --build.",
@@ -65,18 +67,22 @@ export async function startEnvironment(
 /** Ends everything that the environment started. What it stored stays. Returns whether anything ran. */
 export async function stopEnvironment(name: string): Promise<boolean> {
   const choice = await recordedChoice(stateDirectory(name));
-  return choice && choice.kind !== "built" ? stopHosted(name, choice) : stopBuilt(name);
+  return choice && choice.kind !== "built" ? (await hosted()).stopHosted(name, choice) : stopBuilt(name);
 }
 
 /** Stops the environment and removes its state. Returns whether there was any. */
 export async function destroyEnvironment(name: string): Promise<boolean> {
   const choice = await recordedChoice(stateDirectory(name));
-  return choice && choice.kind !== "built" ? destroyHosted(name, choice) : destroyBuilt(name);
+  return choice && choice.kind !== "built"
+    ? (await hosted()).destroyHosted(name, choice)
+    : destroyBuilt(name);
 }
 
 /** The catalogue of an environment that is running, with the administrator's login. To be closed. */
 export async function openCatalogue(name: string): Promise<Catalogue> {
   const state = stateDirectory(name);
   const choice = await recordedChoice(state);
-  return choice && choice.kind !== "built" ? openHostedCatalogue(state) : openBuiltCatalogue(state);
+  return choice && choice.kind !== "built"
+    ? (await hosted()).openHostedCatalogue(state)
+    : openBuiltCatalogue(state);
 }

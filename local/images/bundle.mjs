@@ -39,6 +39,7 @@ export async function bundle({
     splitting,
     plugins,
     platform: "node",
+    mainFields: ["module", "main"],
     format: "esm",
     target,
     // koffi opens its native library itself at run time.

@@ -1,23 +1,16 @@
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 
-import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
-
-import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../components/lib/alerts/config-map.js";
 import { chooseClusterHere, describeCluster } from "./cluster-choice.js";
-import { deploy } from "./deploy.js";
 import type { EngineChoice } from "./deploy.js";
-import { lastRun, runJobs, watchSweeps } from "./demo/jobs.js";
 import { checkVideo, ensureSampleVideo } from "./demo/sample-video.js";
-import type { Environment } from "./environment/environment.js";
 import { startBareCluster } from "./environment/built.js";
-import { destroyEnvironment, startEnvironment, stopEnvironment } from "./environment/environment.js";
+import type { Environment } from "./environment/environment.js";
+import { startEnvironment } from "./environment/environment.js";
 import { chooseNodes } from "./environment/nodes.js";
 import { workAlone } from "./exclusive.js";
 import { cacheDirectory, stateDirectory } from "./paths.js";
 import { step } from "./progress.js";
 import { SYSTEM_NAMESPACE, localSlots } from "./stack.js";
-import { fatesTable, whereToLook } from "./summary.js";
 
 /** Options of `start`. */
 export interface StartOptions {
@@ -52,11 +45,15 @@ export async function start(options: StartOptions): Promise<void> {
   const given = options.video === undefined ? undefined : await checkVideo(options.video, room);
 
   const environment = await startEnvironment(options.environment, cluster, slots);
+  // Pulumi and the client of Kubernetes, for which nothing that is refused before has to wait.
+  const { deploy } = await import("./deploy.js");
   const { outputs, engine } = await deploy(environment, options.engine);
   await step("Giving Prometheus the stack's alert rules", () => takeRules(environment));
   console.log(`✓ Ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
 
+  const { fatesTable, whereToLook } = await import("./summary.js");
   if (options.jobs) {
+    const { lastRun, runJobs, watchSweeps } = await import("./demo/jobs.js");
     const sample = join(cacheDirectory(), "sample-video.mp4");
     if (given === undefined) await step("Encoding a sample video", () => ensureSampleVideo(sample));
     const video = { file: options.video ?? sample, bytes: given ?? (await checkVideo(sample, room)) };
@@ -81,27 +78,12 @@ async function startBare(name: string): Promise<void> {
 }
 
 async function takeRules(environment: Environment): Promise<void> {
+  const { CoreV1Api, KubeConfig } = await import("@kubernetes/client-node");
+  const { ALERTS_CONFIG_MAP, ALERTS_FILE } = await import("../components/lib/alerts/config-map.js");
   const config = new KubeConfig();
   config.loadFromFile(environment.cluster.kubeconfig);
   const { data } = await config
     .makeApiClient(CoreV1Api)
     .readNamespacedConfigMap({ namespace: SYSTEM_NAMESPACE, name: ALERTS_CONFIG_MAP });
   await environment.takeRules(data![ALERTS_FILE]!);
-}
-
-/** Ends what start started. */
-export async function stop({ environment }: { environment: string }): Promise<void> {
-  await workAlone(stateDirectory(environment));
-  const ran = await step("Stopping the environment", () => stopEnvironment(environment));
-  console.log(ran ? "  Its data stays; npm start goes on with it." : "  Nothing was running.");
-}
-
-/** Stops, and removes every trace. */
-export async function destroy(options: { environment: string; cache?: boolean }): Promise<void> {
-  await workAlone(stateDirectory(options.environment));
-  const was = await step("Removing the environment", () => destroyEnvironment(options.environment));
-  if (options.cache) await rm(cacheDirectory(), { recursive: true, force: true });
-  console.log(was ? "  Nothing of it is left." : "  There was none.");
-  if (!options.cache)
-    console.log(`  Built programs stay in ${cacheDirectory()}; npm run destroy -- --cache removes them.`);
 }
