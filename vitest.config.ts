@@ -13,10 +13,7 @@ const ON_A_REAL_S3_SERVER = [
 export default defineConfig({
   test: {
     expect: { requireAssertions: true },
-    // Of processes that only two are started: loading Pulumi and the client of Kubernetes anew for each file took a tenth
-    // of all tests' time. A file that declares resources sets its own mocks before, which replaces those of another.
     pool: "forks",
-    isolate: false,
     execArgv: ["--import", new URL("./infra/closure-packages.mjs", import.meta.url).href],
     // Most tests wait for a process, a disk or a database, and one worker, the default on two cores, would idle.
     maxWorkers: 2,
@@ -29,6 +26,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: "fast",
+          // Two processes for all files: loading Pulumi and the client of Kubernetes anew for each took a tenth of the time.
+          // A file that declares resources sets its own mocks before, in the place of another's (test/support/recorder.ts).
+          isolate: false,
           include: ["test/**/*.test.ts"],
           exclude: ["test/local/**", "test/alerts/**", ...WITH_AN_ENVIRONMENT, ...ON_A_REAL_S3_SERVER],
           globalSetup: ["test/support/rendered-stacks.ts", "test/support/bundles.ts"],
