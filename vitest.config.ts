@@ -10,6 +10,13 @@ const ON_A_REAL_S3_SERVER = [
   "test/soak/checker.test.ts",
 ];
 
+/** They declare resources in their own process, or import programs that do. */
+const DECLARING = [
+  "test/components/**/*.test.ts",
+  "test/examples/**/*.test.ts",
+  "test/policies/adopting-examples.test.ts",
+];
+
 export default defineConfig({
   test: {
     expect: { requireAssertions: true },
@@ -26,14 +33,18 @@ export default defineConfig({
         extends: true,
         test: {
           name: "fast",
-          // Two processes for all files: loading Pulumi and the client of Kubernetes anew for each took a tenth of the time.
-          // A file that declares resources sets its own mocks before, in the place of another's (test/support/recorder.ts).
+          // Two processes for all files: a new one for each, and what it loads anew, took a tenth of the time.
           isolate: false,
           include: ["test/**/*.test.ts"],
-          exclude: ["test/local/**", "test/alerts/**", ...WITH_AN_ENVIRONMENT, ...ON_A_REAL_S3_SERVER],
+          exclude: [
+            ...["test/local/**", "test/alerts/**"],
+            ...[...DECLARING, ...WITH_AN_ENVIRONMENT, ...ON_A_REAL_S3_SERVER],
+          ],
           globalSetup: ["test/support/rendered-stacks.ts", "test/support/bundles.ts"],
         },
       },
+      // Pulumi's runtime keeps its state in its modules: a process per file keeps one test's mocks out of another's.
+      { extends: true, test: { name: "fast-declaring", include: DECLARING } },
       { extends: true, test: { name: "alerts", include: ["test/alerts/**/*.test.ts"] } },
       {
         extends: true,
