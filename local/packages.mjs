@@ -1,19 +1,11 @@
 // Plain JavaScript without dependencies: it brings those that everything else has.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 import { keepNewest } from "./build/keep-newest.mjs";
+import { removeUnfinished, unfinished } from "./build/unfinished.mjs";
 import { cacheDirectory } from "./cache-directory.mjs";
 
 const STAMP = ".installed-lockfile";
@@ -46,7 +38,7 @@ export async function installPackages(project, run) {
     `${lockfile.slice(0, 16)}-${process.platform}-${process.arch}`,
   );
   if (existsSync(kept) && !isAsInstalled(kept, lockfile)) rmSync(kept, { recursive: true, force: true });
-  const fromCache = existsSync(kept) && placed(kept, packages, join(project, ".local"));
+  const fromCache = existsSync(kept) && (await placed(kept, packages, join(project, ".local")));
   if (!fromCache) {
     const code = await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
     if (code !== 0) {
@@ -54,7 +46,7 @@ export async function installPackages(project, run) {
       return code;
     }
     writeFileSync(stamp, lockfile);
-    if (placed(packages, kept, dirname(kept))) await keepNewest(dirname(kept), PACKAGES, KEPT);
+    if (await placed(packages, kept, dirname(kept))) await keepNewest(dirname(kept), PACKAGES, KEPT);
   }
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   const from = fromCache ? ", those of an earlier checkout" : "";
@@ -81,32 +73,24 @@ function isAsInstalled(kept, lockfile) {
  * @param {string} place
  * @param {string} way
  */
-function placed(directory, place, way) {
-  const unfinished = join(way, `packages-${process.pid}.partial`);
+async function placed(directory, place, way) {
+  const making = unfinished(join(way, "packages"));
   const made = (how) => {
-    rmSync(unfinished, { recursive: true, force: true });
+    rmSync(making, { recursive: true, force: true });
     // cp(1) takes a fifth of the time of Node.js's own.
-    return spawnSync("cp", [...how, directory, unfinished], { stdio: "ignore" }).status === 0;
+    return spawnSync("cp", [...how, directory, making], { stdio: "ignore" }).status === 0;
   };
   try {
     mkdirSync(way, { recursive: true });
-    removeUnfinished(way);
+    await removeUnfinished(way);
     if (!made(["--archive", "--link"]) && !made(["--archive"])) return false;
     rmSync(place, { recursive: true, force: true });
-    renameSync(unfinished, place);
+    renameSync(making, place);
     utimesSync(place, new Date(), new Date());
     return true;
   } catch {
     return false;
   } finally {
-    rmSync(unfinished, { recursive: true, force: true });
-  }
-}
-
-/** @param {string} way */
-function removeUnfinished(way) {
-  for (const name of readdirSync(way)) {
-    const maker = /^packages-(\d+)\.partial$/.exec(name)?.[1];
-    if (maker && !existsSync(`/proc/${maker}`)) rmSync(join(way, name), { recursive: true, force: true });
+    rmSync(making, { recursive: true, force: true });
   }
 }

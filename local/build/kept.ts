@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 
 import { inTurn } from "../exclusive.js";
+import { removeUnfinished, unfinished } from "./unfinished.mjs";
 
 export { keepNewest } from "./keep-newest.mjs";
 
@@ -21,7 +22,7 @@ export async function madeOnce(
     if (existsSync(directory)) return false;
     await mkdir(dirname(directory), { recursive: true });
     await removeUnfinished(dirname(directory));
-    const making = `${directory}.making-${process.pid}`;
+    const making = unfinished(directory);
     try {
       await make(making);
       await rename(making, directory);
@@ -30,13 +31,4 @@ export async function madeOnce(
       await rm(making, { recursive: true, force: true });
     }
   });
-}
-
-/** What was killed leaves its directory, named by the process that it belonged to. */
-async function removeUnfinished(parent: string): Promise<void> {
-  for (const name of await readdir(parent)) {
-    const maker = /\.making-(\d+)$/.exec(name)?.[1];
-    if (maker && !existsSync(`/proc/${maker}`))
-      await rm(join(parent, name), { recursive: true, force: true });
-  }
 }
