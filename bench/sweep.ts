@@ -8,6 +8,7 @@ import type { JobId } from "@video-storage/contract/identity";
 import { unpackDebianPackages } from "../local/build/debian-packages.js";
 import { bundle } from "../local/images/bundle.mjs";
 import { startWorld } from "../test/cleanup-job/world.js";
+import setUpBundles from "../test/support/bundles.js";
 import type { Volume, World } from "../test/cleanup-job/world.js";
 import { median, Results } from "./lib/bars.js";
 import { peakMemoryBytes } from "./lib/memory.js";
@@ -172,6 +173,7 @@ async function systemdTmpfiles(): Promise<string | undefined> {
 }
 
 async function decisions(): Promise<void> {
+  const removeBundles = setUpBundles();
   const world = await startWorld({ directory: memory });
   try {
     const small = await sweepLive(world, 100_000 / scale);
@@ -201,6 +203,7 @@ async function decisions(): Promise<void> {
     }
   } finally {
     await world.stop();
+    removeBundles();
   }
 }
 
