@@ -8,8 +8,8 @@ import type { JobId } from "@video-storage/contract/identity";
 import { unpackDebianPackages } from "../local/build/debian-packages.js";
 import { bundle } from "../local/images/bundle.mjs";
 import { startWorld } from "../test/cleanup-job/world.js";
-import setUpBundles from "../test/support/bundles.js";
 import type { Volume, World } from "../test/cleanup-job/world.js";
+import setUpBundles from "../test/support/bundles.js";
 import { median, Results } from "./lib/bars.js";
 import { peakMemoryBytes } from "./lib/memory.js";
 import { newSlotIn } from "./sweep/slots.js";
@@ -53,10 +53,12 @@ const GIB = 1024 * MIB;
 const work = fs.mkdtempSync(`${values.disk}/bench-sweep-`);
 const memory = fs.mkdtempSync(`${values.memory}/bench-sweep-`);
 fs.chmodSync(memory, 0o755); // for the database's user
+const removeBundles = setUpBundles();
 try {
   if (parts.has("a") || parts.has("b")) await deletions();
   if (parts.has("c") || parts.has("d")) await decisions();
 } finally {
+  removeBundles();
   execFileSync("rm", ["-rf", work, memory]);
 }
 process.exit(results.finish());
@@ -173,7 +175,6 @@ async function systemdTmpfiles(): Promise<string | undefined> {
 }
 
 async function decisions(): Promise<void> {
-  const removeBundles = setUpBundles();
   const world = await startWorld({ directory: memory });
   try {
     const small = await sweepLive(world, 100_000 / scale);
@@ -203,7 +204,6 @@ async function decisions(): Promise<void> {
     }
   } finally {
     await world.stop();
-    removeBundles();
   }
 }
 

@@ -1,6 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
+import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+
+import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../components/lib/alerts/config-map.js";
 import { apply } from "../infra/apply.js";
 import type { Progress } from "../infra/apply.js";
 import { findPulumi, up } from "../infra/engine.js";
@@ -101,4 +104,14 @@ async function deployRendered(
 
 function described({ step, id, detail, done, total }: Progress): string {
   return `${done} of ${total} ready · ${step} ${id}${detail ? `: ${detail}` : ""}`;
+}
+
+/** Gives Prometheus the alert rules that the stack declared. */
+export async function takeRules(environment: Environment): Promise<void> {
+  const config = new KubeConfig();
+  config.loadFromFile(environment.cluster.kubeconfig);
+  const { data } = await config
+    .makeApiClient(CoreV1Api)
+    .readNamespacedConfigMap({ namespace: SYSTEM_NAMESPACE, name: ALERTS_CONFIG_MAP });
+  await environment.takeRules(data![ALERTS_FILE]!);
 }

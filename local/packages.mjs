@@ -28,8 +28,7 @@ export async function installPackages(project, run) {
     .update(readFileSync(join(project, "package-lock.json")))
     .digest("hex");
   const packages = join(project, "node_modules");
-  const stamp = join(packages, STAMP);
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lockfile) return 0;
+  if (isStamped(packages, lockfile)) return 0;
   const started = Date.now();
   console.log("· Installing the packages of the lockfile (about a minute the first time)");
   const kept = join(
@@ -37,15 +36,14 @@ export async function installPackages(project, run) {
     "packages",
     `${lockfile.slice(0, 16)}-${process.platform}-${process.arch}`,
   );
-  if (existsSync(kept) && !isAsInstalled(kept, lockfile)) rmSync(kept, { recursive: true, force: true });
-  const fromCache = existsSync(kept) && (await placed(kept, packages, join(project, ".local")));
+  const fromCache = isAsInstalled(kept, lockfile) && (await placed(kept, packages, join(project, ".local")));
   if (!fromCache) {
     const code = await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
     if (code !== 0) {
       console.error("✗ npm ci failed. Check that the npm registry can be reached, and start again.");
       return code;
     }
-    writeFileSync(stamp, lockfile);
+    writeFileSync(join(packages, STAMP), lockfile);
     if (await placed(packages, kept, dirname(kept))) await keepNewest(dirname(kept), PACKAGES, KEPT);
   }
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
@@ -55,13 +53,21 @@ export async function installPackages(project, run) {
 }
 
 /**
+ * @param {string} packages
+ * @param {string} lockfile
+ */
+function isStamped(packages, lockfile) {
+  const stamp = join(packages, STAMP);
+  return existsSync(stamp) && readFileSync(stamp, "utf8") === lockfile;
+}
+
+/**
  * @param {string} kept
  * @param {string} lockfile
  */
 function isAsInstalled(kept, lockfile) {
-  const stamp = join(kept, STAMP);
-  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lockfile) return false;
-  const written = ["-type", "f", "-newer", stamp, "-print", "-quit"];
+  if (!isStamped(kept, lockfile)) return false;
+  const written = ["-type", "f", "-newer", join(kept, STAMP), "-print", "-quit"];
   const { status, stdout } = spawnSync("find", [kept, ...written], { encoding: "utf8" });
   return status === 0 && stdout === "";
 }

@@ -4,13 +4,12 @@ import { chooseClusterHere, describeCluster } from "./cluster-choice.js";
 import type { EngineChoice } from "./deploy.js";
 import { checkVideo, ensureSampleVideo } from "./demo/sample-video.js";
 import { startBareCluster } from "./environment/built.js";
-import type { Environment } from "./environment/environment.js";
 import { startEnvironment } from "./environment/environment.js";
 import { chooseNodes } from "./environment/nodes.js";
 import { workAlone } from "./exclusive.js";
 import { cacheDirectory, stateDirectory } from "./paths.js";
 import { step } from "./progress.js";
-import { SYSTEM_NAMESPACE, localSlots } from "./stack.js";
+import { localSlots } from "./stack.js";
 
 /** Options of `start`. */
 export interface StartOptions {
@@ -46,7 +45,7 @@ export async function start(options: StartOptions): Promise<void> {
 
   const environment = await startEnvironment(options.environment, cluster, slots);
   // Pulumi and the client of Kubernetes, for which nothing that is refused before has to wait.
-  const { deploy } = await import("./deploy.js");
+  const { deploy, takeRules } = await import("./deploy.js");
   const { outputs, engine } = await deploy(environment, options.engine);
   await step("Giving Prometheus the stack's alert rules", () => takeRules(environment));
   console.log(`✓ Ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
@@ -75,15 +74,4 @@ export async function start(options: StartOptions): Promise<void> {
 async function startBare(name: string): Promise<void> {
   const kubeconfig = await startBareCluster(name);
   console.log(`✓ Ready, with nothing in it; its kubeconfig is ${kubeconfig}`);
-}
-
-async function takeRules(environment: Environment): Promise<void> {
-  const { CoreV1Api, KubeConfig } = await import("@kubernetes/client-node");
-  const { ALERTS_CONFIG_MAP, ALERTS_FILE } = await import("../components/lib/alerts/config-map.js");
-  const config = new KubeConfig();
-  config.loadFromFile(environment.cluster.kubeconfig);
-  const { data } = await config
-    .makeApiClient(CoreV1Api)
-    .readNamespacedConfigMap({ namespace: SYSTEM_NAMESPACE, name: ALERTS_CONFIG_MAP });
-  await environment.takeRules(data![ALERTS_FILE]!);
 }

@@ -37,7 +37,7 @@ const LANES = [
   ["local-started", "alerts", "local-alerts"],
 ] as const;
 /** What vitest's configuration has in two, because it can only run them differently. */
-const ALSO: Readonly<Partial<Record<string, string>>> = { fast: "fast-declaring" };
+const IN_TWO: Readonly<Partial<Record<string, readonly string[]>>> = { fast: ["fast", "fast-declaring"] };
 /** Ten minutes each: `npm run test:thorough`, and by their names. */
 const ONLY_THOROUGH: readonly string[] = ["local-variants", "local-alerts"];
 
@@ -145,7 +145,7 @@ async function test(project: string, output: Output): Promise<void> {
   if (output === "inherit") console.log(`\n── tests: ${project}`);
   const report = join(reports, `${project}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const projects = [project, ALSO[project] ?? []].flat().flatMap((name) => ["--project", name]);
+  const projects = (IN_TWO[project] ?? [project]).flatMap((name) => ["--project", name]);
   const code = await run("vitest", ["run", ...projects, ...reporters], output);
   // Not there when vitest ended before its tests did.
   results.push(partResult(project, await readFile(report, "utf8").catch(() => ""), code, PROJECT));

@@ -39,15 +39,15 @@ export async function fingerprintOfSources(project = PROJECT): Promise<string> {
 }
 
 /**
- * The bundle of a program among those of the images in a directory, made by the program's own build script if there is
- * none of these sources yet, which `begun` is told.
+ * The bundle of a program among those of the images in a directory, made by the program's own build script, by default
+ * that of the workspace of its name, if there is none of these sources yet, which `begun` is told.
  */
 export function programBundle(
   images: string,
-  program: { readonly name: string; readonly sources: string; readonly script: string },
+  program: { readonly name: string; readonly sources: string; readonly script?: string | undefined },
   begun: () => void = () => {},
 ): Promise<string> {
-  const { name, sources, script } = program;
+  const { name, sources, script = `${name}/build.mjs` } = program;
   return keptBundle(join(images, "bundles"), `${name}-${sources}`, async (output) => {
     begun();
     const env = { ...process.env, VIDEO_STORAGE_BUNDLE_INPUTS: join(output, INPUTS_FILE) };
@@ -57,8 +57,7 @@ export function programBundle(
 
 /** The bundle in an image of ours: that of the workspace of its name, from the project's sources as they are now. */
 export async function imageBundle(name: string): Promise<string> {
-  const program = { name, sources: await fingerprintOfSources(), script: `${name}/build.mjs` };
-  return programBundle(join(cacheDirectory(), "images"), program);
+  return programBundle(join(cacheDirectory(), "images"), { name, sources: await fingerprintOfSources() });
 }
 
 /** The directory of that name, which is made if there is none yet and is whole if there is one. */

@@ -80,10 +80,9 @@ export async function buildStackImages(from: ImageSources, report: Report): Prom
   const nodeProgram = async (
     name: string,
     entry: string,
-    script: string,
-    more: { readonly layers?: readonly Layer[]; readonly user?: string } = {},
+    more: { readonly script?: string; readonly layers?: readonly Layer[]; readonly user?: string } = {},
   ): Promise<BuiltImage> => {
-    const bundled = await programBundle(directory, { name, sources, script }, () =>
+    const bundled = await programBundle(directory, { name, sources, script: more.script }, () =>
       report(`${name}: bundling`),
     );
     return build({
@@ -108,19 +107,15 @@ export async function buildStackImages(from: ImageSources, report: Report): Prom
       entrypoint: ["/bin/sh"],
       user: NON_ROOT,
     }),
-    objectStorageProbe: await nodeProgram(
-      "object-storage-probe",
-      "object-storage-probe.mjs",
-      "object-storage-probe/build.mjs",
-    ),
-    cleanupJob: await nodeProgram("cleanup-job", "cleanup-job.mjs", "cleanup-job/build.mjs"),
-    catalogue: await nodeProgram("catalogue", "program/catalogue.mjs", "catalogue/build.mjs"),
-    nodeAgent: await nodeProgram("node-agent", "node-agent.mjs", "node-agent/build.mjs", {
+    objectStorageProbe: await nodeProgram("object-storage-probe", "object-storage-probe.mjs"),
+    cleanupJob: await nodeProgram("cleanup-job", "cleanup-job.mjs"),
+    catalogue: await nodeProgram("catalogue", "program/catalogue.mjs"),
+    nodeAgent: await nodeProgram("node-agent", "node-agent.mjs", {
       layers: [await shellLayer(from), await linkedPrograms(from, NODE_AGENT_PROGRAMS)],
       user: "0:0",
     }),
-    demoWorker: await nodeProgram("demo-worker", "demo-worker.mjs", "local/demo/build.mjs"),
-    monitor: await nodeProgram("monitor", "monitor.mjs", "monitor/build.mjs"),
+    demoWorker: await nodeProgram("demo-worker", "demo-worker.mjs", { script: "local/demo/build.mjs" }),
+    monitor: await nodeProgram("monitor", "monitor.mjs"),
     pushgateway: await build({
       name: "pushgateway",
       layers: [await linkedProgram(from, "prometheus-pushgateway")],
