@@ -40,7 +40,7 @@ export default defineConfig({
             ...["test/local/**", "test/alerts/**"],
             ...[...DECLARING, ...WITH_AN_ENVIRONMENT, ...ON_A_REAL_S3_SERVER],
           ],
-          globalSetup: ["test/support/rendered-stacks.ts", "test/support/bundles.ts"],
+          globalSetup: ["test/support/rendered-stacks.ts", "test/support/made-once.ts"],
         },
       },
       // Pulumi's runtime keeps its state in its modules: a process per file keeps one test's mocks out of another's.
@@ -51,7 +51,7 @@ export default defineConfig({
         test: {
           name: "object-storage",
           include: ON_A_REAL_S3_SERVER,
-          globalSetup: ["test/support/minio.ts", "test/support/bundles.ts"],
+          globalSetup: ["test/support/minio.ts", "test/support/made-once.ts"],
         },
       },
       {

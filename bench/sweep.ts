@@ -9,7 +9,6 @@ import { unpackDebianPackages } from "../local/build/debian-packages.js";
 import { bundle } from "../local/images/bundle.mjs";
 import { startWorld } from "../test/cleanup-job/world.js";
 import type { Volume, World } from "../test/cleanup-job/world.js";
-import setUpBundles from "../test/support/bundles.js";
 import { median, Results } from "./lib/bars.js";
 import { peakMemoryBytes } from "./lib/memory.js";
 import { newSlotIn } from "./sweep/slots.js";
@@ -53,12 +52,10 @@ const GIB = 1024 * MIB;
 const work = fs.mkdtempSync(`${values.disk}/bench-sweep-`);
 const memory = fs.mkdtempSync(`${values.memory}/bench-sweep-`);
 fs.chmodSync(memory, 0o755); // for the database's user
-const removeBundles = setUpBundles();
 try {
   if (parts.has("a") || parts.has("b")) await deletions();
   if (parts.has("c") || parts.has("d")) await decisions();
 } finally {
-  removeBundles();
   execFileSync("rm", ["-rf", work, memory]);
 }
 process.exit(results.finish());

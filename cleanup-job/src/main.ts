@@ -1,4 +1,3 @@
-import "./small-heap.js";
 import { hostname } from "node:os";
 import { Command, CommanderError, Option } from "commander";
 import {
@@ -38,6 +37,7 @@ import { watchedBy } from "./progress.js";
 import { reporterFor } from "./report.js";
 import type { Reporter } from "./report.js";
 import { stopOnSignals } from "./signals.js";
+import { FEW_JOBS, keepHeapSmall } from "./small-heap.js";
 import { withBreaker } from "./store-breaker.js";
 import { toldToMonitoring } from "./sweep-metrics.js";
 import { dryRun, sweep } from "./sweep.js";
@@ -58,6 +58,9 @@ interface VolumeOptions extends BucketOptions {
   readonly root: string;
   readonly kubeconfig?: string;
 }
+
+/** The others go through whole tables. */
+const STARTS_SMALL: ReadonlySet<string> = new Set(["sweep", "explain"]);
 
 const program = new Command("cleanup-job")
   .description(
@@ -92,7 +95,10 @@ Exit codes:
 The settings and every reason are explained in docs/cleanup.md.`,
   )
   .exitOverride()
-  .configureHelp({ showGlobalOptions: true });
+  .configureHelp({ showGlobalOptions: true })
+  .hook("preAction", (_, command) => {
+    if (!STARTS_SMALL.has(command.name())) keepHeapSmall();
+  });
 
 function common(command: Command): Command {
   return command
@@ -249,6 +255,7 @@ async function withContext(
     const connected = storeOf(config, options);
     const store = connected && withBreaker(connected, away);
     const watched = watchedBy(process.stderr, report, options.json);
+    let surveyed = 0;
     const context = {
       ...{ volume: options.volume, root, catalogue, store, ...signals },
       rules: rulesOf(config),
@@ -257,7 +264,10 @@ async function withContext(
       pods: podsOf(config, options, report),
       actor: actorOf(),
       report: watched.report,
-      progress: watched.progress,
+      progress: () => {
+        if (++surveyed === FEW_JOBS) keepHeapSmall();
+        watched.progress();
+      },
       objectStorageAway: () => isAway,
     };
     try {
@@ -288,6 +298,7 @@ async function tidy(
   const credentials = credentialsOf(settings, options);
   const open = async (): Promise<Bucket> => {
     const { openBucket } = await import("./bucket.js");
+    keepHeapSmall();
     return openBucket(settings, credentials);
   };
   return janitor({ ...base, bucketName: settings.bucket, open, config, duties }, how);

@@ -1,20 +1,8 @@
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { inTurn } from "../../local/exclusive.js";
 import { imageBundle } from "../../local/images/bundles.js";
-
-const DIRECTORY = "TEST_BUNDLES";
-
-/** The setup of projects whose files run programs of ours. */
-export default function setup(): () => void {
-  const directory = mkdtempSync(join(tmpdir(), "video-storage-bundles-"));
-  // Sweeps are other users.
-  chmodSync(directory, 0o755);
-  process.env[DIRECTORY] = directory;
-  return () => rmSync(directory, { recursive: true });
-}
+import { madeOnce } from "./made-once.js";
 
 export interface BundledProgram {
   readonly file: string;
@@ -26,15 +14,11 @@ export interface BundledProgram {
 export async function bundledProgram(
   name: "cleanup-job" | "monitor" | "node-agent",
 ): Promise<BundledProgram> {
-  const directory = join(process.env[DIRECTORY]!, name);
-  const compiled = `${directory}-compiled`;
-  await inTurn(directory, async () => {
-    if (existsSync(directory)) return;
+  const directory = await madeOnce(name, async (made) => {
     // Where other users reach it.
-    cpSync(await imageBundle(name), `${directory}.partial`, { recursive: true });
-    mkdirSync(compiled);
-    chmodSync(compiled, 0o1777);
-    renameSync(`${directory}.partial`, directory);
+    cpSync(await imageBundle(name), made, { recursive: true });
+    mkdirSync(`${made}/compiled`);
+    chmodSync(`${made}/compiled`, 0o1777);
   });
-  return { file: join(directory, `${name}.mjs`), compiled };
+  return { file: join(directory, `${name}.mjs`), compiled: join(directory, "compiled") };
 }

