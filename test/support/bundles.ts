@@ -2,7 +2,7 @@ import { chmodSync, cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { imageBundle } from "../../local/images/bundles.js";
-import { madeOnce } from "./made-once.js";
+import { madeOnceInRun } from "./made-once.js";
 
 export interface BundledProgram {
   readonly file: string;
@@ -14,7 +14,7 @@ export interface BundledProgram {
 export async function bundledProgram(
   name: "cleanup-job" | "monitor" | "node-agent",
 ): Promise<BundledProgram> {
-  const directory = await madeOnce(name, async (made) => {
+  const directory = await madeOnceInRun(name, async (made) => {
     // Where other users reach it.
     cpSync(await imageBundle(name), made, { recursive: true });
     mkdirSync(`${made}/compiled`);

@@ -1,8 +1,8 @@
-import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { inTurn } from "../../local/exclusive.js";
+import { madeOnce } from "../../local/build/kept.js";
 
 const DIRECTORY = "TEST_MADE_ONCE";
 
@@ -16,18 +16,15 @@ export default function setup(): () => void {
 }
 
 /**
- * A directory that `make` makes when it is first asked for, for all files of a run; for this process alone where no setup
- * has been.
+ * A directory that is made when it is first asked for, for all files of a run; for this process alone where no setup has
+ * been.
  */
-export async function madeOnce(name: string, make: (directory: string) => Promise<void>): Promise<string> {
+export async function madeOnceInRun(
+  name: string,
+  make: (directory: string) => Promise<void>,
+): Promise<string> {
   if (process.env[DIRECTORY] === undefined) process.once("exit", setup());
   const directory = join(process.env[DIRECTORY]!, name);
-  await inTurn(directory, async () => {
-    if (existsSync(directory)) return;
-    const partial = `${directory}.partial`;
-    rmSync(partial, { recursive: true, force: true });
-    await make(partial);
-    renameSync(partial, directory);
-  });
+  await madeOnce(directory, directory, make);
   return directory;
 }

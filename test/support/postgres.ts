@@ -13,7 +13,7 @@ import type { CatalogueLogin } from "@video-storage/catalogue/logins";
 import { migrate } from "@video-storage/catalogue/migrate";
 import { provisionLogins } from "@video-storage/catalogue/provision";
 import { parseTenantId } from "@video-storage/contract/identity";
-import { madeOnce } from "./made-once.js";
+import { madeOnceInRun } from "./made-once.js";
 import { memoryDirectory } from "./memory-directory.js";
 
 const HOST = "127.0.0.1";
@@ -69,7 +69,7 @@ export async function startPostgres(
   const port = await freePort();
   const output: string[] = [];
   const databaseDir = path.join(parent, "data");
-  const initialised = await madeOnce("postgres", async (directory) => {
+  const initialised = await madeOnceInRun("postgres", async (directory) => {
     await fs.mkdir(directory);
     await own(directory);
     await serverIn(path.join(directory, "data"), 0, {}, output).initialise();

@@ -32,15 +32,18 @@ const STARTED_MILLISECONDS = 30;
 /** Small jobs take less, and one thread has them gone before their rows are written. */
 const LONG_TASK_MILLISECONDS = 1;
 
+/** When all jobs in hand but the one that is being deleted wait for that, it is not the catalogue that sets the pace. */
+const ALL_OTHERS = JOBS_IN_HAND - 1;
+
 /** Whether one thread more would pay, up to `most`. */
 export function wantsThread({ threads, queued, done, millisecondsSinceStart }: Load, most: number): boolean {
   const { tasks, wallMilliseconds, runnableMilliseconds } = done;
-  if (queued === 0 || threads >= most) return false;
+  if (queued <= 0 || threads >= most) return false;
   if (threads === 0) return true;
   if (threads < FIRST_THREADS) {
     const tasksAreLong =
       wallMilliseconds > STARTED_MILLISECONDS && wallMilliseconds / tasks > LONG_TASK_MILLISECONDS;
-    return queued >= JOBS_IN_HAND || tasksAreLong;
+    return queued >= ALL_OTHERS || tasksAreLong;
   }
   if (queued < 2 * threads) return false;
   if (millisecondsSinceStart < PATIENCE_MILLISECONDS || wallMilliseconds < PATIENCE_MILLISECONDS)

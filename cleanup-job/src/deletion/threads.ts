@@ -1,7 +1,11 @@
 import { Worker } from "node:worker_threads";
 import { wantsThread } from "./growth.js";
-import type { Order, Report } from "./thread-main.js";
+import { performed } from "./task-report.js";
+import type { Report } from "./task-report.js";
+import type { Order } from "./thread-main.js";
+import { TimedControl } from "./tree-control.js";
 import type { TreeControl } from "./tree-control.js";
+import { TreeThread } from "./tree-thread.js";
 import type { Answer, Task } from "./tree-thread.js";
 
 const MOST_THREADS = 16;
@@ -16,47 +20,103 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Threads that delete. They end with the process and don't keep it alive, unless they have something to do. */
+/** What the caller's own thread works on a tree at a time, which keeps everything else of the process waiting. */
+const OWN_MILLISECONDS_AT_ONCE = 30;
+/** After so much of its own work there is enough to do for a thread to be worth its start. */
+const OWN_MILLISECONDS_ALONE = 10;
+/** And in all, while one starts. */
+const OWN_MILLISECONDS = 150;
+
+/**
+ * Threads that delete, and the caller's own thread until the first of them is ready: what most sweeps have to delete is
+ * gone before that, and then none is started. They end with the process and don't keep it alive, unless they have
+ * something to do.
+ */
 export class DeletionThreads {
+  private readonly starting = new Set<Worker>();
   private readonly idle: Worker[] = [];
   private readonly queue: Waiting[] = [];
   private readonly busy = new Map<Worker, Waiting>();
   private readonly proven = new WeakSet<Worker>();
+  private own: TreeThread | undefined;
+  private ownMilliseconds = 0;
+  private lastTurn: Promise<void> = Promise.resolve();
+  private waitingForTurn = 0;
   private startedAt = 0;
   /** Since the last one was started; see {@link remember}. */
   private done = { ...NOTHING };
   private most: number;
+  private readonly mostOwnMilliseconds: number;
 
-  constructor(most = mostThreads()) {
+  constructor(most = mostThreads(), mostOwnMilliseconds = OWN_MILLISECONDS) {
     this.most = most;
+    this.mostOwnMilliseconds = mostOwnMilliseconds;
   }
 
-  /** How many there are. */
+  /** How many there are, besides the caller's. */
   get size(): number {
-    return this.idle.length + this.busy.size;
+    return this.starting.size + this.idle.length + this.busy.size;
   }
 
-  perform(task: Task, control: TreeControl): Promise<Answer> {
+  async perform(task: Task, control: TreeControl): Promise<Answer> {
+    if (this.doesItself(task)) {
+      await this.ownTurn();
+      const answer = this.ownAnswer(task, control);
+      if (answer) return answer;
+    }
     return new Promise((resolve, reject) => {
       this.queue.push({ order: { task, control: control.memory }, resolve, reject });
       this.dispatch();
     });
   }
 
+  private doesItself({ kind }: Task): boolean {
+    const noneIsReady = this.idle.length + this.busy.size === 0;
+    return kind === "open" && noneIsReady && this.ownMilliseconds < this.mostOwnMilliseconds;
+  }
+
+  /** One after the other, and in between signals, and a thread that is ready, have their turn. */
+  private async ownTurn(): Promise<void> {
+    const turn = this.lastTurn;
+    this.lastTurn = turn.then(() => new Promise((resolve) => setImmediate(resolve)));
+    this.waitingForTurn++;
+    await turn;
+    this.waitingForTurn--;
+  }
+
+  /** Undefined when it is left to a thread, or not finished in its time: whoever goes on finds what is left. */
+  private ownAnswer(task: Task, control: TreeControl): Answer | undefined {
+    if (!this.doesItself(task)) return undefined;
+    const left = Math.min(OWN_MILLISECONDS_AT_ONCE, this.mostOwnMilliseconds - this.ownMilliseconds);
+    this.own ??= new TreeThread();
+    const timed = new TimedControl(control.memory, performance.now() + left);
+    const { answer, wallMilliseconds, runnableMilliseconds } = performed(this.own, task, timed);
+    this.ownMilliseconds += wallMilliseconds;
+    this.remember(wallMilliseconds, runnableMilliseconds);
+    if (this.size > 0 ? this.mayGrow(this.waitingForTurn) : this.ownMilliseconds >= OWN_MILLISECONDS_ALONE)
+      this.start().unref();
+    return timed.isOver ? undefined : answer;
+  }
+
   private dispatch(): void {
-    while (this.queue.length > 0) {
-      const worker = this.idle.pop() ?? (this.mayGrow() ? this.start() : undefined);
-      if (!worker) return;
-      const waiting = this.queue.shift()!;
+    for (let worker = this.idle.pop(); worker; worker = this.idle.pop()) {
+      const waiting = this.queue.shift();
+      if (!waiting) {
+        this.idle.push(worker);
+        return;
+      }
       this.busy.set(worker, waiting);
       worker.ref();
       worker.postMessage(waiting.order);
     }
+    // Those that are starting take one each.
+    while (this.mayGrow(this.queue.length - this.starting.size)) this.start();
+    if (this.queue.length > 0) for (const worker of this.starting) worker.ref();
   }
 
-  private mayGrow(): boolean {
+  private mayGrow(queued: number): boolean {
     const millisecondsSinceStart = performance.now() - this.startedAt;
-    const load = { threads: this.size, queued: this.queue.length, done: this.done, millisecondsSinceStart };
+    const load = { threads: this.size, queued, done: this.done, millisecondsSinceStart };
     return wantsThread(load, this.most);
   }
 
@@ -73,9 +133,21 @@ export class DeletionThreads {
         resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
       },
     );
+    this.starting.add(worker);
+    worker.once("online", () => {
+      this.starting.delete(worker);
+      worker.unref();
+      this.idle.push(worker);
+      this.dispatch();
+    });
     worker.on("message", (report: Report) => this.answered(worker, report));
-    worker.on("error", (error) => this.lost(worker, error));
-    worker.on("exit", (code) => this.lost(worker, new Error(`a deletion thread ended with code ${code}`)));
+    let isLost = false;
+    const lost = (error: unknown): void => {
+      if (!isLost) this.lost(worker, error);
+      isLost = true;
+    };
+    worker.on("error", lost);
+    worker.on("exit", (code) => lost(new Error(`a deletion thread ended with code ${code}`)));
     return worker;
   }
 
@@ -101,15 +173,18 @@ export class DeletionThreads {
   }
 
   private lost(worker: Worker, error: unknown): void {
-    const waiting = this.busy.get(worker);
-    this.busy.delete(worker);
+    const began = !this.starting.delete(worker);
     const index = this.idle.indexOf(worker);
     if (index >= 0) this.idle.splice(index, 1);
-    if (waiting && !this.proven.has(worker) && this.size > 0) {
+    const waiting = began ? this.busy.get(worker) : undefined;
+    this.busy.delete(worker);
+    if (this.proven.has(worker)) waiting?.reject(error);
+    else {
       // It couldn't be started, for want of memory or descriptors: those that are there do its work too.
-      this.most = this.size;
-      this.queue.unshift(waiting);
-    } else waiting?.reject(error);
+      if (waiting) this.queue.unshift(waiting);
+      if (this.size > 0) this.most = this.size;
+      else this.queue.shift()?.reject(error);
+    }
     this.dispatch();
   }
 }

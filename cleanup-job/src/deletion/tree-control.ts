@@ -43,6 +43,24 @@ export class TreeControl {
   }
 }
 
+/** The same, for who has so much time only. */
+export class TimedControl extends TreeControl {
+  private readonly until: number;
+  /** Whether it was asked, and said that the time was over. */
+  isOver = false;
+
+  /** `until` as `performance.now()` gives it. */
+  constructor(memory: SharedArrayBuffer, until: number) {
+    super(memory);
+    this.until = until;
+  }
+
+  override get stopped(): boolean {
+    if (!super.stopped && performance.now() > this.until) this.isOver = true;
+    return super.stopped || this.isOver;
+  }
+}
+
 const FIELDS = ["bytes", "files", "directories", "moves"] as const;
 
 export type Progress = Record<(typeof FIELDS)[number], number>;

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RUNS_TYPESCRIPT } from "../../../infra/typescript.js";
 import { openRoot } from "../../../cleanup-job/src/deletion/handles.js";
+import { DeletionThreads } from "../../../cleanup-job/src/deletion/threads.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 import { random as randomFrom } from "../../support/random.js";
 import { rounds, seed } from "../../support/rounds.js";
@@ -15,6 +16,7 @@ import { rounds, seed } from "../../support/rounds.js";
 const ROUNDS = rounds("ATTACK_ROUNDS", 1000);
 const SEED = seed("ATTACK_SEED");
 const VICTIM_FILES = 20;
+const threadsAlone = new DeletionThreads(2, 0);
 
 let base: string;
 let attacker: ChildProcess;
@@ -86,7 +88,9 @@ describe("an attacker exchanging directories and links during the deletion", () 
       for (let round = 0; round < ROUNDS; round++) {
         const outcome = await oneRound(`round-${round}`, random, async (parent) => {
           const root = await openRoot(parent);
-          const { complete } = await deleteTree(root, "job");
+          // By turns by threads alone and by the caller's own, which has small trees gone before a thread would be ready.
+          const threads = round % 2 === 0 ? threadsAlone : new DeletionThreads();
+          const { complete } = await deleteTree(root, "job", { threads });
           await root.close();
           return complete;
         });
