@@ -37,7 +37,7 @@ import { watchedBy } from "./progress.js";
 import { reporterFor } from "./report.js";
 import type { Reporter } from "./report.js";
 import { stopOnSignals } from "./signals.js";
-import { FEW_JOBS, keepHeapSmall } from "./small-heap.js";
+import { FEW_JOBS, keepHeapSmall, mayHaveManyDirectories } from "./small-heap.js";
 import { withBreaker } from "./store-breaker.js";
 import { toldToMonitoring } from "./sweep-metrics.js";
 import { dryRun, sweep } from "./sweep.js";
@@ -247,6 +247,7 @@ async function withContext(
   const report = reporterFor(process.stdout, options.json);
   await withCatalogue(options, async (catalogue, config) => {
     const root = await rootOf(options.root);
+    if (mayHaveManyDirectories(root.fd)) keepHeapSmall();
     let isAway = false;
     const away = (reason: string): void => {
       isAway = true;

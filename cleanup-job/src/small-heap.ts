@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 
 /** What a sweep may look at before its heap is kept small. Most sweeps have fewer jobs on their volume. */
@@ -15,4 +16,13 @@ export function keepHeapSmall(): void {
   setFlagsFromString("--optimize-for-size");
   setFlagsFromString("--heap-growing-percent=20");
   setFlagsFromString("--no-turbofan");
+}
+
+/**
+ * Whether there may be more than a few jobs in a directory: it has a link for each directory in it, or a single one where
+ * the filesystem doesn't count them (btrfs) or counts no further (ext4).
+ */
+export function mayHaveManyDirectories(fd: number): boolean {
+  const { nlink } = fstatSync(fd);
+  return nlink < 2 || nlink > FEW_JOBS;
 }

@@ -30,10 +30,7 @@ const RUNNABLE_SHARE = 0.6;
 /** What a second thread takes to start: as much work must have been done before another is worth it. */
 const STARTED_MILLISECONDS = 30;
 /** Small jobs take less, and one thread has them gone before their rows are written. */
-const LONG_TASK_MILLISECONDS = 1;
-
-/** When all jobs in hand but the one that is being deleted wait for that, it is not the catalogue that sets the pace. */
-const ALL_OTHERS = JOBS_IN_HAND - 1;
+const LONG_TASK_MILLISECONDS = 0.5;
 
 /** Whether one thread more would pay, up to `most`. */
 export function wantsThread({ threads, queued, done, millisecondsSinceStart }: Load, most: number): boolean {
@@ -43,7 +40,7 @@ export function wantsThread({ threads, queued, done, millisecondsSinceStart }: L
   if (threads < FIRST_THREADS) {
     const tasksAreLong =
       wallMilliseconds > STARTED_MILLISECONDS && wallMilliseconds / tasks > LONG_TASK_MILLISECONDS;
-    return queued >= ALL_OTHERS || tasksAreLong;
+    return queued >= JOBS_IN_HAND || tasksAreLong;
   }
   if (queued < 2 * threads) return false;
   if (millisecondsSinceStart < PATIENCE_MILLISECONDS || wallMilliseconds < PATIENCE_MILLISECONDS)

@@ -22,9 +22,11 @@ interface Waiting {
 
 /** What the caller's own thread works on a tree at a time, which keeps everything else of the process waiting. */
 const OWN_MILLISECONDS_AT_ONCE = 30;
-/** After so much of its own work there is enough to do for a thread to be worth its start. */
+/** Of all its time, so that small jobs, which go as fast as the catalogue lets them, need no other thread. */
+const OWN_SHARE = 0.2;
+/** After so much more there is enough to do for a thread to be worth its start. */
 const OWN_MILLISECONDS_ALONE = 10;
-/** And in all, while one starts. */
+/** And so much more at most, while one starts. */
 const OWN_MILLISECONDS = 150;
 
 /**
@@ -39,7 +41,9 @@ export class DeletionThreads {
   private readonly busy = new Map<Worker, Waiting>();
   private readonly proven = new WeakSet<Worker>();
   private own: TreeThread | undefined;
-  private ownMilliseconds = 0;
+  /** What it worked beyond its share, when it last did. */
+  private ownMillisecondsOver = 0;
+  private ownEndedAt = 0;
   private lastTurn: Promise<void> = Promise.resolve();
   private waitingForTurn = 0;
   private startedAt = 0;
@@ -72,7 +76,15 @@ export class DeletionThreads {
 
   private doesItself({ kind }: Task): boolean {
     const noneIsReady = this.idle.length + this.busy.size === 0;
-    return kind === "open" && noneIsReady && this.ownMilliseconds < this.mostOwnMilliseconds;
+    return kind === "open" && noneIsReady && this.ownMillisecondsLeft > 0;
+  }
+
+  private get ownMillisecondsLeft(): number {
+    return this.mostOwnMilliseconds - this.ownMillisecondsOverNow;
+  }
+
+  private get ownMillisecondsOverNow(): number {
+    return Math.max(0, this.ownMillisecondsOver - (performance.now() - this.ownEndedAt) * OWN_SHARE);
   }
 
   /** One after the other, and in between signals, and a thread that is ready, have their turn. */
@@ -87,14 +99,17 @@ export class DeletionThreads {
   /** Undefined when it is left to a thread, or not finished in its time: whoever goes on finds what is left. */
   private ownAnswer(task: Task, control: TreeControl): Answer | undefined {
     if (!this.doesItself(task)) return undefined;
-    const left = Math.min(OWN_MILLISECONDS_AT_ONCE, this.mostOwnMilliseconds - this.ownMilliseconds);
     this.own ??= new TreeThread();
-    const timed = new TimedControl(control.memory, performance.now() + left);
+    const overBefore = this.ownMillisecondsOverNow;
+    const until = performance.now() + Math.min(OWN_MILLISECONDS_AT_ONCE, this.ownMillisecondsLeft);
+    const timed = new TimedControl(control.memory, until);
     const { answer, wallMilliseconds, runnableMilliseconds } = performed(this.own, task, timed);
-    this.ownMilliseconds += wallMilliseconds;
+    this.ownMillisecondsOver = overBefore + wallMilliseconds;
+    this.ownEndedAt = performance.now();
     this.remember(wallMilliseconds, runnableMilliseconds);
-    if (this.size > 0 ? this.mayGrow(this.waitingForTurn) : this.ownMilliseconds >= OWN_MILLISECONDS_ALONE)
-      this.start().unref();
+    const pays =
+      this.size > 0 ? this.mayGrow(this.waitingForTurn) : this.ownMillisecondsOver >= OWN_MILLISECONDS_ALONE;
+    if (pays) this.start().unref();
     return timed.isOver ? undefined : answer;
   }
 
