@@ -78,6 +78,18 @@ export default defineConfig({
         },
       },
       {
+        // The same environment afterwards: how it is stopped, started again and removed.
+        extends: true,
+        test: {
+          name: "local-ended",
+          include: ["test/local/ended/*.test.ts"],
+          globalSetup: ["test/support/started-environment.ts"],
+          sequence: { groupOrder: 1 },
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
         // Environments of other kinds than the one that everybody starts with.
         extends: true,
         test: {

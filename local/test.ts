@@ -37,7 +37,10 @@ const LANES = [
   ["local-started", "alerts", "local-alerts"],
 ] as const;
 /** What vitest's configuration has in two, because it can only run them differently. */
-const IN_TWO: Readonly<Partial<Record<string, readonly string[]>>> = { fast: ["fast", "fast-declaring"] };
+const IN_TWO: Readonly<Partial<Record<string, readonly string[]>>> = {
+  fast: ["fast", "fast-declaring"],
+  "local-started": ["local-started", "local-ended"],
+};
 /** Ten minutes each: `npm run test:thorough`, and by their names. */
 const ONLY_THOROUGH: readonly string[] = ["local-variants", "local-alerts"];
 

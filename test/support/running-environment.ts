@@ -21,8 +21,8 @@ import { SYSTEM_NAMESPACE, WORKERS_NAMESPACE } from "../../local/stack.js";
 import { kubeConfigOf, local } from "./local-environment.js";
 import type { Ended } from "./local-environment.js";
 
-/** Set to anything, the environment is kept after the tests, and the next run of them finds it running. */
-const KEEP = "VIDEO_STORAGE_KEEP_ENVIRONMENTS";
+/** With the variable set to anything, the environment is kept after the tests, and the next run of them finds it running. */
+export const KEPT = Boolean(process.env["VIDEO_STORAGE_KEEP_ENVIRONMENTS"]);
 
 /** The environment's name, and its images' references by their names in {@link StackImages}; from the setup to the tests. */
 const NAME = "TEST_RUNNING_ENVIRONMENT";
@@ -30,13 +30,17 @@ const IMAGES = "TEST_RUNNING_IMAGES";
 
 /**
  * Starts the one environment that every file of a project uses, with the engine that `npm start` would choose, and
- * destroys it when the last file is done.
+ * destroys it when the last file is done. Starts that come before that one are `before`'s.
  */
 export async function startForAll(
   name: string,
-  ...args: string[]
+  args: readonly string[],
+  before: () => Promise<void> = async () => undefined,
 ): Promise<{ started: Ended; end: () => Promise<void> }> {
-  if (!process.env[KEEP]) await local("destroy", name);
+  if (!KEPT) {
+    await local("destroy", name);
+    await before();
+  }
   const started = await local("start", name, ...args);
   if (started.code !== 0) throw new Error(`npm start ended with ${started.code}:\n${started.output}`);
   const sources = {
@@ -50,7 +54,7 @@ export async function startForAll(
     Object.fromEntries(images.map(([image, { reference }]) => [image, reference])),
   );
   const end = async (): Promise<void> => {
-    if (process.env[KEEP]) return;
+    if (KEPT) return;
     const ended = await local("destroy", name);
     if (ended.code !== 0) throw new Error(`npm run destroy ended with ${ended.code}:\n${ended.output}`);
   };

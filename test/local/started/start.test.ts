@@ -15,12 +15,17 @@ import type { Run } from "../../../local/demo/jobs.js";
 import { clientOfCluster } from "../../support/cluster-object-storage.js";
 import { local } from "../../support/local-environment.js";
 import { prometheusOf } from "../../support/prometheus.js";
-import { nodeCommand, runningEnvironment, slotsForThisProcess } from "../../support/running-environment.js";
+import {
+  KEPT,
+  nodeCommand,
+  runningEnvironment,
+  slotsForThisProcess,
+} from "../../support/running-environment.js";
 import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
 import { sha256 } from "../../support/sha256.js";
 import { started } from "../../support/started-environment.js";
 
-const { first, video } = started();
+const { first, video, killed, interrupted } = started();
 let environment: RunningEnvironment;
 let state: string;
 let run: Run;
@@ -68,6 +73,17 @@ async function rowsAs(secretName: string, statement: string): Promise<Record<str
 }
 
 describe("npm start", () => {
+  it.skipIf(KEPT)("can be killed and interrupted at any moment, and started again", async () => {
+    expect(killed.length).toBeGreaterThan(0);
+    expect([interrupted!.code, interrupted!.output]).toEqual([
+      130,
+      expect.stringContaining("The same command goes on from here."),
+    ]);
+    expect([first.code, first.output]).toEqual([0, expect.stringContaining("Where to look next")]);
+    const claims = await core.listNamespacedPersistentVolumeClaim({ namespace: contract.namespace });
+    expect(claims.items.map(({ status }) => status!.phase)).toEqual(["Bound", "Bound", "Bound"]);
+  });
+
   it("tells what happened to each job and why, and where to look next", () => {
     expect(first.code).toBe(0);
     expect(run.jobs.map(({ story }) => story)).toEqual(["uploaded", "cold", "failed", "active", "abandoned"]);
