@@ -140,7 +140,7 @@ describe("Prometheus", () => {
       "never ends",
       (_, response) => {
         const write = (): void =>
-          void (response.writable && response.write("x".repeat(1 << 20), () => setImmediate(write)));
+          void response.write("x".repeat(1 << 20), (error) => error ?? setImmediate(write));
         write();
       },
       /can't be asked: its answer is larger than 8388608 bytes$/,
