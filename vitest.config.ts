@@ -50,6 +50,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "object-storage",
+          isolate: false,
           include: ON_A_REAL_S3_SERVER,
           globalSetup: ["test/support/minio.ts", "test/support/made-once.ts"],
         },

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -7,6 +6,7 @@ import { newJobId, parseTenantId } from "@video-storage/contract/identity";
 import { serializeJobRecord } from "@video-storage/contract/job-record";
 import type { JobRecord } from "@video-storage/contract/job-record";
 import { lockShared } from "@video-storage/worker/directory-lock";
+import { giveTo } from "../support/ownership.js";
 import { THOROUGH } from "../support/rounds.js";
 import { RETENTION, startWorld } from "./world.js";
 import type { Volume, World } from "./world.js";
@@ -28,7 +28,7 @@ beforeEach(async () => {
 });
 
 function owned(path: string): void {
-  execFileSync("chown", ["-Rh", "--reference", volume.root, path]);
+  giveTo(fs.statSync(volume.root), path);
 }
 
 /** A directory as the attacker makes it: a source, and a record that says what it likes. */
@@ -179,7 +179,7 @@ describe("the trash", () => {
     fs.rmdirSync(`${volume.root}/.trash`);
     if (what === "link") fs.symlinkSync(live, `${volume.root}/.trash`);
     else fs.writeFileSync(`${volume.root}/.trash`, "");
-    execFileSync("chown", ["-h", "--reference", volume.root, `${volume.root}/.trash`]);
+    owned(`${volume.root}/.trash`);
     const { code, events } = await volume.run("sweep");
     expect(code).toBe(0);
     expect(events.find(({ event }) => event === "deleted")).toMatchObject({ job: due });

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { createServer } from "node:http";
 import type { RequestListener } from "node:http";
@@ -15,6 +15,7 @@ import { problemsOfMetrics } from "../support/check-metrics.js";
 import { startPushgateway } from "../support/pushgateway.js";
 import type { Pushgateway } from "../support/pushgateway.js";
 import { bySeries } from "../support/scraped.js";
+import { giveTo } from "../support/ownership.js";
 import { startWorld } from "./world.js";
 import type { Volume, World } from "./world.js";
 
@@ -170,21 +171,17 @@ describe("a sweep that failed", () => {
   });
 
   it("counts what lies in the trash", async () => {
-    execFileSync("mkdir", [
-      "-p",
-      "-m",
-      "700",
-      `${volume.root}/.trash/not-ours`,
-      `${volume.root}/.trash/nor-this`,
-    ]);
-    execFileSync("chown", ["-R", `--reference=${volume.root}`, `${volume.root}/.trash`]);
+    const trash = `${volume.root}/.trash`;
+    for (const name of ["not-ours", "nor-this"])
+      fs.mkdirSync(`${trash}/${name}`, { recursive: true, mode: 0o700 });
+    giveTo(fs.statSync(volume.root), trash);
     await volume.run("sweep");
     expect(await value(METRICS.trashEntries)).toBe(2);
   });
 
   it("pushes nothing when another sweep of the volume is running", async () => {
-    execFileSync("mkdir", ["-m", "700", `${volume.root}/.trash`]);
-    execFileSync("chown", [`--reference=${volume.root}`, `${volume.root}/.trash`]);
+    fs.mkdirSync(`${volume.root}/.trash`, { mode: 0o700 });
+    giveTo(fs.statSync(volume.root), `${volume.root}/.trash`);
     // flock(1) holds the lock for as long as its command runs.
     const holder = spawn("flock", ["-x", `${volume.root}/.trash`, "sh", "-c", "echo held; sleep 60"]);
     await new Promise((resolve) => holder.stdout.once("data", resolve));

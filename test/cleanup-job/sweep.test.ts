@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { JobId } from "@video-storage/contract/identity";
 import { newJobId } from "@video-storage/contract/identity";
 import { lockShared } from "@video-storage/worker/directory-lock";
+import { giveTo } from "../support/ownership.js";
 import { startWorld } from "./world.js";
 import type { JobSpecification, Volume, World } from "./world.js";
 
@@ -291,7 +292,7 @@ describe("hostile and broken jobs", () => {
     fs.linkSync(`${volume.root}/${neighbour}/source.mp4`, `${inside}/hard-link`);
     execFileSync("mkfifo", [`${inside}/fifo`]);
     fs.mkdirSync(`${inside}/closed/inner`, { recursive: true });
-    execFileSync("chown", ["-Rh", "--reference", `${inside}/metadata.json`, inside]);
+    giveTo(fs.statSync(`${inside}/metadata.json`), inside);
     fs.chmodSync(`${inside}/closed`, 0);
     fs.chmodSync(inside, 0);
     const { code, events } = await volume.run("sweep");
@@ -362,7 +363,7 @@ describe("hostile and broken jobs", () => {
   it("leaves unexplained trash alone until it is old, then says so before it goes", async () => {
     const job = newJobId();
     fs.mkdirSync(`${volume.root}/.trash/${job}`, { recursive: true, mode: 0o700 });
-    execFileSync("chown", ["-R", "--reference", volume.root, `${volume.root}/.trash`]);
+    giveTo(fs.statSync(volume.root), `${volume.root}/.trash`);
     await volume.run("sweep");
     expect(volume.trash()).toEqual([job]);
     volume.configure({ retention: { ...(await import("./world.js")).RETENTION, trashSeconds: 0 } });

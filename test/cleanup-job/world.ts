@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
@@ -13,6 +13,7 @@ import { bundleCleanupJob } from "../../cleanup-job/build.mjs";
 import { bundledProgram } from "../support/bundles.js";
 import type { BundledProgram } from "../support/bundles.js";
 import { memoryDirectory } from "../support/memory-directory.js";
+import { giveTo } from "../support/ownership.js";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
 import { startObjectServer } from "./object-server.js";
@@ -286,7 +287,7 @@ async function addJob(
         ),
       }),
     );
-    execFileSync("chown", ["-Rh", `${UID}:${UID}`, directory]);
+    giveTo({ uid: UID, gid: UID }, directory);
   }
   if (only !== "directory") {
     await catalogue.admin(

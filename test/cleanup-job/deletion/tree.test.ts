@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 import { childPath, openRoot, shownName } from "../../../cleanup-job/src/deletion/handles.js";
+import { giveTo } from "../../support/ownership.js";
 import { buildTreeProgram, newWorkspace, runTreeProgram, WORKER_UID } from "./tree-process.js";
 import type { Deleted } from "./tree-process.js";
 
@@ -64,7 +65,7 @@ describe("as the volume's own user", () => {
     const { root } = workspace(uid);
     mkdirSync(`${root}/job/wide`, { recursive: true });
     for (let i = 0; i < 20_000; i++) writeFileSync(`${root}/job/wide/frame-${i}.jpg`, "");
-    if (uid !== 0 && isRoot) await chownTree(root, uid);
+    if (uid !== 0 && isRoot) giveTo({ uid, gid: uid }, root);
     const deleted = await runTreeProgram<Deleted>(program, { uid, handles: 128 }, "delete", root, "job");
     expect(deleted).toMatchObject({ complete: true, files: 20_000, directories: 2, leaked: 0 });
     expect(deleted.longestDelay).toBeLessThan(500);
@@ -77,7 +78,7 @@ describe("as the volume's own user", () => {
     for (let i = 0; i < 5; i++) {
       for (let j = 0; j < 1200; j++) mkdirSync(`${root}/job/${i}/${j}`, { recursive: true });
     }
-    if (uid !== 0 && isRoot) await chownTree(root, uid);
+    if (uid !== 0 && isRoot) giveTo({ uid, gid: uid }, root);
     const deleted = await runTreeProgram<Deleted>(program, { uid, handles: 128 }, "delete", root, "job");
     expect(deleted).toMatchObject({ complete: true, files: 0, directories: 6006, leaked: 0 });
   });
@@ -173,8 +174,3 @@ describe("edges", () => {
     expect(shownName("n".repeat(255))).toHaveLength(100);
   });
 });
-
-async function chownTree(path: string, uid: number): Promise<void> {
-  const { execFileSync } = await import("node:child_process");
-  execFileSync("chown", ["-R", `${uid}:${uid}`, path]);
-}
