@@ -84,7 +84,9 @@ describe.runIf(THOROUGH)("a catalogue of a million jobs", () => {
     await migrate(adminUrl, { directory: early });
     await fs.rm(early, { recursive: true });
     catalogue = postgres.catalogueAt(adminUrl);
-    await catalogue.admin(`SET session_replication_role = replica; ${LOAD}; ${LOAD_AUDIT}; ${LOAD_SWEEPS}`);
+    await catalogue.admin(
+      `SET LOCAL session_replication_role = replica; ${LOAD}; ${LOAD_AUDIT}; ${LOAD_SWEEPS}`,
+    );
     await migrate(adminUrl);
     await postgres.provision(adminUrl, ["tenant-7"]);
     await catalogue.admin("VACUUM (ANALYZE) storage.jobs, storage.audit, storage.sweeps");

@@ -183,6 +183,10 @@ function serverIn(databaseDir: string, port: number, settings: Settings, output:
 function testCatalogue(port: number, adminUrl: string): TestCatalogue {
   const database = new URL(adminUrl).pathname.slice(1);
   const open = new Map<string, Catalogue>();
+  // A connection costs the server as much as ten statements. It goes when it isn't used, or with the server.
+  const pool = new pg.Pool({
+    ...{ connectionString: adminUrl, max: 4, idleTimeoutMillis: 500, allowExitOnIdle: true },
+  }).on("error", () => undefined);
   const settings = (login: string): CatalogueSettings => ({
     ...{ host: HOST, port, database, tls: false },
     ...{ user: login, password: `${login}-password` },
@@ -196,7 +200,8 @@ function testCatalogue(port: number, adminUrl: string): TestCatalogue {
       open.set(login, catalogue);
       return catalogue;
     },
-    admin: (sql, values) => asAdmin(adminUrl, sql, values),
+    admin: async (sql, values = []) =>
+      rowsOf(await pool.query(sql, values.length > 0 ? [...values] : undefined)),
     async close() {
       await Promise.all([...open.values()].map((catalogue) => catalogue.close()));
       open.clear();
@@ -212,14 +217,15 @@ async function asAdmin(
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    const result = await client.query<Record<string, unknown>>(
-      sql,
-      values.length > 0 ? [...values] : undefined,
-    );
-    return Array.isArray(result) ? [] : result.rows;
+    return rowsOf(await client.query(sql, values.length > 0 ? [...values] : undefined));
   } finally {
     await client.end();
   }
+}
+
+/** Of several statements in one text there are as many results. */
+function rowsOf(result: pg.QueryResult<Record<string, unknown>>): Record<string, unknown>[] {
+  return Array.isArray(result) ? [] : result.rows;
 }
 
 async function freePort(): Promise<number> {

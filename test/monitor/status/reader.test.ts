@@ -216,7 +216,7 @@ describe("the audit", () => {
   }
   /** As somebody would who has the whole server. */
   const tamper = (volume: Volume, sql: string) =>
-    volume.catalogue.admin(`SET session_replication_role = replica; ${sql}`);
+    volume.catalogue.admin(`SET LOCAL session_replication_role = replica; ${sql}`);
 
   it("is shown broken when a row was changed, with the row", async () => {
     const { volume, look } = await sweptVolume();
