@@ -20,14 +20,19 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** What the caller's own thread works on a tree at a time, which keeps everything else of the process waiting. */
-const OWN_MILLISECONDS_AT_ONCE = 30;
+/** What the caller's own thread does, in milliseconds of its work. */
+export interface OwnLimits {
+  /** On one tree, which keeps everything else of the process waiting. */
+  readonly atOnce: number;
+  /** Beyond {@link OWN_SHARE}, from which on there is enough to do for a thread to be worth its start. */
+  readonly alone: number;
+  /** Beyond that share at most, while one starts. 0: nothing. */
+  readonly inAll: number;
+}
+
+const OWN_LIMITS: OwnLimits = { atOnce: 30, alone: 10, inAll: 150 };
 /** Of all its time, so that small jobs, which go as fast as the catalogue lets them, need no other thread. */
 const OWN_SHARE = 0.2;
-/** After so much more there is enough to do for a thread to be worth its start. */
-const OWN_MILLISECONDS_ALONE = 10;
-/** And so much more at most, while one starts. */
-const OWN_MILLISECONDS = 150;
 
 /**
  * Threads that delete, and the caller's own thread until the first of them is ready: what most sweeps have to delete is
@@ -50,11 +55,11 @@ export class DeletionThreads {
   /** Since the last one was started; see {@link remember}. */
   private done = { ...NOTHING };
   private most: number;
-  private readonly mostOwnMilliseconds: number;
+  private readonly limits: OwnLimits;
 
-  constructor(most = mostThreads(), mostOwnMilliseconds = OWN_MILLISECONDS) {
+  constructor(most = mostThreads(), limits = OWN_LIMITS) {
     this.most = most;
-    this.mostOwnMilliseconds = mostOwnMilliseconds;
+    this.limits = limits;
   }
 
   /** How many there are, besides the caller's. */
@@ -80,7 +85,7 @@ export class DeletionThreads {
   }
 
   private get ownMillisecondsLeft(): number {
-    return this.mostOwnMilliseconds - this.ownMillisecondsOverNow;
+    return this.limits.inAll - this.ownMillisecondsOverNow;
   }
 
   private get ownMillisecondsOverNow(): number {
@@ -101,14 +106,14 @@ export class DeletionThreads {
     if (!this.doesItself(task)) return undefined;
     this.own ??= new TreeThread();
     const overBefore = this.ownMillisecondsOverNow;
-    const until = performance.now() + Math.min(OWN_MILLISECONDS_AT_ONCE, this.ownMillisecondsLeft);
+    const until = performance.now() + Math.min(this.limits.atOnce, this.ownMillisecondsLeft);
     const timed = new TimedControl(control.memory, until);
     const { answer, wallMilliseconds, runnableMilliseconds } = performed(this.own, task, timed);
     this.ownMillisecondsOver = overBefore + wallMilliseconds;
     this.ownEndedAt = performance.now();
     this.remember(wallMilliseconds, runnableMilliseconds);
     const pays =
-      this.size > 0 ? this.mayGrow(this.waitingForTurn) : this.ownMillisecondsOver >= OWN_MILLISECONDS_ALONE;
+      this.size > 0 ? this.mayGrow(this.waitingForTurn) : this.ownMillisecondsOver >= this.limits.alone;
     if (pays) this.start().unref();
     return timed.isOver ? undefined : answer;
   }

@@ -3,6 +3,8 @@
  * lock. Numbers are doubles written by one thread at a time: each adds what it did under the lock, now and then.
  */
 export class TreeControl {
+  /** A small tree is finished by one thread; of what takes longer the directories are shared. */
+  readonly aloneMilliseconds: number = 5;
   private readonly flags: Int32Array;
   private readonly counters: Float64Array;
   readonly memory: SharedArrayBuffer;
@@ -19,6 +21,11 @@ export class TreeControl {
 
   stop(): void {
     Atomics.store(this.flags, 0, 1);
+  }
+
+  /** Whether a file that has so much of the disk may be removed. */
+  mayRemove(_bytes: number): boolean {
+    return true;
   }
 
   /** Does `work` while no other thread does any under this lock. It must not take long. */
@@ -43,10 +50,14 @@ export class TreeControl {
   }
 }
 
-/** The same, for who has so much time only. */
+/** Removing a file takes the longer, in one call, the more of it is on the disk and in memory: this much some 30 ms. */
+const LARGEST_FILE_BYTES = 128 * 1024 * 1024;
+
+/** The same, for who has so much time only, and leaves large files to others. */
 export class TimedControl extends TreeControl {
+  override readonly aloneMilliseconds = Infinity;
   private readonly until: number;
-  /** Whether it was asked, and said that the time was over. */
+  /** Whether it was told to leave what there is to others. */
   isOver = false;
 
   /** `until` as `performance.now()` gives it. */
@@ -58,6 +69,11 @@ export class TimedControl extends TreeControl {
   override get stopped(): boolean {
     if (!super.stopped && performance.now() > this.until) this.isOver = true;
     return super.stopped || this.isOver;
+  }
+
+  override mayRemove(bytes: number): boolean {
+    if (bytes > LARGEST_FILE_BYTES) this.isOver = true;
+    return bytes <= LARGEST_FILE_BYTES;
   }
 }
 

@@ -49,8 +49,6 @@ type Result = Omit<Answer, "remaining">;
 
 export const SHOWN_REMAINING = 20;
 const NAMES_AT_ONCE = 256;
-/** A small tree is finished by one thread; what takes longer is shared. */
-const ALONE_MILLISECONDS = 5;
 /** Someone who keeps putting things back is left to the next sweep. */
 const MAXIMUM_PASSES = 10_000;
 /** How far down it goes where there is no room to move directories up; each level holds a descriptor. */
@@ -141,7 +139,7 @@ export class TreeThread {
         (entry, looksLikeDirectory) => {
           seen++;
           if (!looksLikeDirectory && this.removeFile(top.fd, entry) !== "directory") return;
-          if (performance.now() - this.began < ALONE_MILLISECONDS) this.emptyBelow(top, entry, 1);
+          if (performance.now() - this.began < this.control.aloneMilliseconds) this.emptyBelow(top, entry, 1);
           else names.push(new Uint8Array(entry)); // of its own: the buffer is used again
         },
         () => names.length >= NAMES_AT_ONCE,
@@ -277,6 +275,7 @@ export class TreeThread {
 
   private unlink(directory: number, name: Uint8Array): void {
     const { links, allocatedBytes } = this.status;
+    if (!this.control.mayRemove(allocatedBytes)) return;
     const removed = system.removeFileAt(directory, name);
     if (removed !== true) return this.failed(name, removed);
     this.done.files++;

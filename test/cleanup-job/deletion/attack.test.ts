@@ -16,7 +16,7 @@ import { rounds, seed } from "../../support/rounds.js";
 const ROUNDS = rounds("ATTACK_ROUNDS", 1000);
 const SEED = seed("ATTACK_SEED");
 const VICTIM_FILES = 20;
-const threadsAlone = new DeletionThreads(2, 0);
+const threadsAlone = new DeletionThreads(2, { atOnce: 0, alone: 0, inAll: 0 });
 
 let base: string;
 let attacker: ChildProcess;

@@ -1,10 +1,16 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openRoot } from "../../../cleanup-job/src/deletion/handles.js";
 import type { Directory } from "../../../cleanup-job/src/deletion/handles.js";
 import { DeletionThreads } from "../../../cleanup-job/src/deletion/threads.js";
+import { TimedControl, TreeControl } from "../../../cleanup-job/src/deletion/tree-control.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 import { memoryDirectory } from "../../support/memory-directory.js";
+
+/** For the caller's own thread, however slow the machine is. */
+const ALL_ITS_OWN = { atOnce: Infinity, alone: Infinity, inAll: Infinity };
+const NOTHING_ITS_OWN = { atOnce: 0, alone: 0, inAll: 0 };
 
 let root: string;
 let parent: Directory;
@@ -28,7 +34,7 @@ function addTree(name: string, directories: number, filesInEach: number): void {
 describe("a small tree", () => {
   it("is gone without a thread of its own", async () => {
     addTree("job", 2, 3);
-    const threads = new DeletionThreads(4);
+    const threads = new DeletionThreads(4, ALL_ITS_OWN);
     const deleted = await deleteTree(parent, "job", { threads });
     expect(deleted).toMatchObject({ complete: true, files: 6, directories: 3, remaining: [] });
     expect([threads.size, readdirSync(root)]).toEqual([0, []]);
@@ -36,18 +42,37 @@ describe("a small tree", () => {
 
   it("is a thread's where the caller's own may do nothing", async () => {
     addTree("job", 2, 3);
-    const threads = new DeletionThreads(4, 0);
+    const threads = new DeletionThreads(4, NOTHING_ITS_OWN);
     const deleted = await deleteTree(parent, "job", { threads });
     expect(deleted).toMatchObject({ complete: true, files: 6, directories: 3, remaining: [] });
     expect([threads.size, readdirSync(root)]).toEqual([1, []]);
   });
 });
 
+describe("a large file", () => {
+  const MIB = 1024 * 1024;
+
+  it("is a thread's, because nothing else of the process goes on while it is removed", async () => {
+    addTree("job", 1, 1);
+    execFileSync("fallocate", ["--length", "129MiB", `${root}/job/0/source.mp4`]);
+    const threads = new DeletionThreads(4, ALL_ITS_OWN);
+    const deleted = await deleteTree(parent, "job", { threads });
+    expect(deleted).toMatchObject({ complete: true, files: 2, bytes: 129 * MIB, directories: 2 });
+    expect([threads.size, readdirSync(root)]).toEqual([1, []]);
+  });
+
+  it("is one that has more than 128 MiB of the disk", () => {
+    const control = new TimedControl(new TreeControl().memory, Number.POSITIVE_INFINITY);
+    expect([control.mayRemove(128 * MIB), control.isOver, control.stopped]).toEqual([true, false, false]);
+    expect([control.mayRemove(128 * MIB + 1), control.isOver, control.stopped]).toEqual([false, true, true]);
+  });
+});
+
 describe("a tree that takes longer than the caller's own thread may work on it", () => {
   // A millisecond is over after some of them.
-  it.each([1, 3])("is gone on with by others, and all is counted once (%i ms)", async (milliseconds) => {
+  it.each([1, 2])("is gone on with by others, and all is counted once (%i ms)", async (milliseconds) => {
     addTree("job", 10, 200);
-    const threads = new DeletionThreads(4, milliseconds);
+    const threads = new DeletionThreads(4, { atOnce: milliseconds, alone: Infinity, inAll: Infinity });
     const deleted = await deleteTree(parent, "job", { threads });
     expect(deleted).toMatchObject({ complete: true, files: 2000, directories: 11, remaining: [] });
     expect([threads.size > 0, readdirSync(root)]).toEqual([true, []]);
@@ -66,13 +91,16 @@ describe("many trees at once", () => {
   it("have everything else of the process wait for no more than one at a time", async () => {
     const names = Array.from({ length: 40 }, (_, index) => `job-${index}`);
     for (const name of names) addTree(name, 1, 20);
-    const threads = new DeletionThreads(4);
+    const threads = new DeletionThreads(4, ALL_ITS_OWN);
     let turns = 0;
-    const timer = setInterval(() => turns++, 1);
+    let next = setImmediate(function turn() {
+      turns++;
+      next = setImmediate(turn);
+    });
     const deleted = await Promise.all(names.map((name) => deleteTree(parent, name, { threads })));
-    clearInterval(timer);
+    clearImmediate(next);
     expect(deleted.filter(({ complete, files }) => complete && files === 20)).toHaveLength(40);
-    expect(readdirSync(root)).toEqual([]);
-    expect(turns).toBeGreaterThan(5);
+    expect([threads.size, readdirSync(root)]).toEqual([0, []]);
+    expect(turns).toBeGreaterThan(30);
   });
 });
