@@ -22,7 +22,8 @@ export interface Started {
   readonly interrupted?: Ended;
 }
 
-const NAME = "started";
+/** The environment's name. */
+export const NAME = "started";
 const ROUNDS = rounds("INTERRUPTION_ROUNDS", 30);
 const SEED = seed("INTERRUPTION_SEED");
 

@@ -119,12 +119,9 @@ export class DeletionThreads {
   }
 
   private dispatch(): void {
-    for (let worker = this.idle.pop(); worker; worker = this.idle.pop()) {
-      const waiting = this.queue.shift();
-      if (!waiting) {
-        this.idle.push(worker);
-        return;
-      }
+    while (this.queue.length > 0 && this.idle.length > 0) {
+      const worker = this.idle.pop()!;
+      const waiting = this.queue.shift()!;
       this.busy.set(worker, waiting);
       worker.ref();
       worker.postMessage(waiting.order);

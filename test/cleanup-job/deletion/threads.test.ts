@@ -32,20 +32,15 @@ function addTree(name: string, directories: number, filesInEach: number): void {
 }
 
 describe("a small tree", () => {
-  it("is gone without a thread of its own", async () => {
+  it.each([
+    ["is gone without a thread of its own", ALL_ITS_OWN, 0],
+    ["is a thread's where the caller's own may do nothing", NOTHING_ITS_OWN, 1],
+  ])("%s", async (_, limits, started) => {
     addTree("job", 2, 3);
-    const threads = new DeletionThreads(4, ALL_ITS_OWN);
+    const threads = new DeletionThreads(4, limits);
     const deleted = await deleteTree(parent, "job", { threads });
     expect(deleted).toMatchObject({ complete: true, files: 6, directories: 3, remaining: [] });
-    expect([threads.size, readdirSync(root)]).toEqual([0, []]);
-  });
-
-  it("is a thread's where the caller's own may do nothing", async () => {
-    addTree("job", 2, 3);
-    const threads = new DeletionThreads(4, NOTHING_ITS_OWN);
-    const deleted = await deleteTree(parent, "job", { threads });
-    expect(deleted).toMatchObject({ complete: true, files: 6, directories: 3, remaining: [] });
-    expect([threads.size, readdirSync(root)]).toEqual([1, []]);
+    expect([threads.size, readdirSync(root)]).toEqual([started, []]);
   });
 });
 

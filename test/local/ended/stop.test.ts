@@ -14,10 +14,11 @@ import { containerGroups, findSandbox } from "../../../local/environment/sandbox
 import { stateDirectory } from "../../../local/paths.js";
 import { kubeConfigOf, local } from "../../support/local-environment.js";
 import { KEPT } from "../../support/running-environment.js";
+import { NAME } from "../../support/started-environment.js";
 
-/** What is left to be seen of the environment that the files before had: how it ends. */
-const ENVIRONMENT = "started";
-const state = stateDirectory(ENVIRONMENT);
+// What is left to be seen of the environment that the files before had: how it ends.
+
+const state = stateDirectory(NAME);
 
 /** Control groups of containers that this environment has had. */
 const groups = new Set<string>();
@@ -55,17 +56,17 @@ describe.skipIf(KEPT)("npm run stop", () => {
     // Named as one of ours is, but not ours.
     const bystander = spawn("bash", ["-c", "exec -a etcd sleep 300"], { stdio: "ignore" });
     try {
-      const core = kubeConfigOf(ENVIRONMENT).makeApiClient(CoreV1Api);
+      const core = kubeConfigOf(NAME).makeApiClient(CoreV1Api);
       const body = { metadata: { name: "kept" }, data: { from: "before the stop" } };
       await core.createNamespacedConfigMap({ namespace: "video-jobs", body });
-      const stopped = await local("stop", ENVIRONMENT);
+      const stopped = await local("stop", NAME);
       expect([stopped.code, await findSandbox(state)]).toEqual([0, undefined]);
       expect(await traces()).toEqual([state]);
       expect([bystander.exitCode, bystander.signalCode]).toEqual([null, null]);
-      const again = await local("stop", ENVIRONMENT);
+      const again = await local("stop", NAME);
       expect([again.code, again.output]).toEqual([0, expect.stringContaining("Nothing was running.")]);
 
-      const started = await local("start", ENVIRONMENT, "--no-jobs");
+      const started = await local("start", NAME, "--no-jobs");
       expect([started.code, started.output]).toEqual([0, expect.stringContaining("Ready after")]);
       const kept = await core.readNamespacedConfigMap({ namespace: "video-jobs", name: "kept" });
       expect(kept.data).toEqual({ from: "before the stop" });
@@ -101,10 +102,10 @@ describe.skipIf(KEPT)("a start that was cut short before the catalogue's databas
 describe.skipIf(KEPT)("npm run destroy", () => {
   it("removes every trace", async () => {
     expect((await traces()).length).toBeGreaterThan(5);
-    const ended = await local("destroy", ENVIRONMENT);
+    const ended = await local("destroy", NAME);
     expect([ended.code, ended.output]).toEqual([0, expect.stringContaining("Nothing of it is left.")]);
     expect(await traces()).toEqual([]);
-    const again = await local("destroy", ENVIRONMENT);
+    const again = await local("destroy", NAME);
     expect([again.code, again.output]).toEqual([0, expect.stringContaining("There was none.")]);
   });
 });
