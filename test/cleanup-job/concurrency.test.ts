@@ -74,8 +74,7 @@ describe("LatestOnly", () => {
       used.push(value);
     });
     for (const value of [1, 2, 3]) latest.give(value);
-    await sleep(30);
-    expect(used).toEqual([1, 3]);
+    await expect.poll(() => used).toEqual([1, 3]);
     latest.give(4);
     await latest.ended();
     expect(used).toEqual([1, 3, 4]);
