@@ -8,27 +8,29 @@ export interface Report {
   readonly wallMilliseconds: number;
   /** Of which it computed, or could have if others hadn't kept the processors busy: the rest it waited for the disk. */
   readonly runnableMilliseconds: number;
+  /** Of these it had no processor. */
+  readonly queuedMilliseconds: number;
 }
 
 /** Performs a task on the calling thread. */
 export function performed(thread: TreeThread, task: Task, control: TreeControl): Report {
   const started = performance.now();
-  const runnableBefore = runnableMilliseconds();
+  const before = schedule();
   const answer = thread.perform(task, control);
-  return {
-    answer,
-    wallMilliseconds: performance.now() - started,
-    runnableMilliseconds: runnableMilliseconds() - runnableBefore,
-  };
+  const wallMilliseconds = performance.now() - started;
+  const after = schedule();
+  const queuedMilliseconds = after.queued - before.queued;
+  const runnableMilliseconds = after.running - before.running + queuedMilliseconds;
+  return { answer, wallMilliseconds, runnableMilliseconds, queuedMilliseconds };
 }
 
-/** Of this thread so far: on a processor, and in the queue for one. */
-function runnableMilliseconds(): number {
+/** Of this thread so far, in milliseconds: on a processor, and in the queue for one. */
+function schedule(): { running: number; queued: number } {
   try {
     const [running, queued] = readFileSync("/proc/thread-self/schedstat", "latin1").split(" ");
-    return (Number(running) + Number(queued)) / 1e6;
+    return { running: Number(running) / 1e6, queued: Number(queued) / 1e6 };
   } catch {
     const { user, system } = process.threadCpuUsage();
-    return (user + system) / 1000;
+    return { running: (user + system) / 1000, queued: 0 };
   }
 }

@@ -1,5 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { wantsThread } from "./growth.js";
+import { LargeFiles } from "./large-files.js";
+import { LongRemovals } from "./long-removals.js";
 import { performed } from "./task-report.js";
 import type { Report } from "./task-report.js";
 import type { Order } from "./thread-main.js";
@@ -11,6 +13,8 @@ import type { Answer, Task } from "./tree-thread.js";
 const MOST_THREADS = 16;
 /** Of memory that each costs, about. */
 const THREAD_BYTES = 12 * 1024 * 1024;
+/** That the caller's own thread takes at one tree; beyond, somebody keeps putting things back. */
+const MOST_LOOKS = 100;
 const REMEMBERED_MILLISECONDS = 1000;
 const NOTHING = { tasks: 0, wallMilliseconds: 0, runnableMilliseconds: 0 };
 
@@ -30,7 +34,7 @@ export interface OwnLimits {
   readonly inAll: number;
 }
 
-const OWN_LIMITS: OwnLimits = { atOnce: 30, alone: 10, inAll: 150 };
+const OWN_LIMITS: OwnLimits = { atOnce: 30, alone: 120, inAll: 240 };
 /** Of all its time, so that small jobs, which go as fast as the catalogue lets them, need no other thread. */
 const OWN_SHARE = 0.2;
 
@@ -46,6 +50,8 @@ export class DeletionThreads {
   private readonly busy = new Map<Worker, Waiting>();
   private readonly proven = new WeakSet<Worker>();
   private own: TreeThread | undefined;
+  private readonly longRemovals: LongRemovals;
+  private readonly largeFiles = new LargeFiles();
   /** What it worked beyond its share, when it last did. */
   private ownMillisecondsOver = 0;
   private ownEndedAt = 0;
@@ -57,9 +63,10 @@ export class DeletionThreads {
   private most: number;
   private readonly limits: OwnLimits;
 
-  constructor(most = mostThreads(), limits = OWN_LIMITS) {
+  constructor(most = mostThreads(), limits = OWN_LIMITS, longRemovals = new LongRemovals()) {
     this.most = most;
     this.limits = limits;
+    this.longRemovals = longRemovals;
   }
 
   /** How many there are, besides the caller's. */
@@ -68,10 +75,14 @@ export class DeletionThreads {
   }
 
   async perform(task: Task, control: TreeControl): Promise<Answer> {
-    if (this.doesItself(task)) {
+    let allGone = true;
+    for (let look = 0; look < MOST_LOOKS && this.doesItself(task); look++) {
       await this.ownTurn();
-      const answer = this.ownAnswer(task, control);
-      if (answer) return answer;
+      const own = this.ownAnswer(task, control, allGone ? this.longRemovals : undefined);
+      if (!own) break;
+      if (own.answer.aside) allGone = await this.largeFiles.remove(own.answer.aside, control);
+      else if (!own.isOver) return own.answer;
+      if (own.isOver) break;
     }
     return new Promise((resolve, reject) => {
       this.queue.push({ order: { task, control: control.memory }, resolve, reject });
@@ -101,21 +112,30 @@ export class DeletionThreads {
     this.waitingForTurn--;
   }
 
-  /** Undefined when it is left to a thread, or not finished in its time: whoever goes on finds what is left. */
-  private ownAnswer(task: Task, control: TreeControl): Answer | undefined {
+  /** Undefined when it is left to a thread; over when it wasn't finished in its time: whoever goes on finds what is left. */
+  private ownAnswer(
+    task: Task,
+    control: TreeControl,
+    long: LongRemovals | undefined,
+  ): { readonly answer: Answer; readonly isOver: boolean } | undefined {
     if (!this.doesItself(task)) return undefined;
     this.own ??= new TreeThread();
     const overBefore = this.ownMillisecondsOverNow;
     const until = performance.now() + Math.min(this.limits.atOnce, this.ownMillisecondsLeft);
-    const timed = new TimedControl(control.memory, until);
-    const { answer, wallMilliseconds, runnableMilliseconds } = performed(this.own, task, timed);
-    this.ownMillisecondsOver = overBefore + wallMilliseconds;
+    const timed = new TimedControl(control.memory, until, long);
+    const { answer, wallMilliseconds, runnableMilliseconds, queuedMilliseconds } = performed(
+      this.own,
+      task,
+      timed,
+    );
+    // While others have the processors, one thread more would only wait for them too.
+    this.ownMillisecondsOver = overBefore + wallMilliseconds - queuedMilliseconds;
     this.ownEndedAt = performance.now();
     this.remember(wallMilliseconds, runnableMilliseconds);
     const pays =
       this.size > 0 ? this.mayGrow(this.waitingForTurn) : this.ownMillisecondsOver >= this.limits.alone;
     if (pays) this.start().unref();
-    return timed.isOver ? undefined : answer;
+    return { answer, isOver: timed.isOver };
   }
 
   private dispatch(): void {

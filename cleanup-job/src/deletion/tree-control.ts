@@ -1,3 +1,5 @@
+import type { LongRemovals } from "./long-removals.js";
+
 /**
  * What the threads that delete one tree share with whoever asked for it: that they shall stop, how much is done, and a
  * lock. Numbers are doubles written by one thread at a time: each adds what it did under the lock, now and then.
@@ -23,10 +25,13 @@ export class TreeControl {
     Atomics.store(this.flags, 0, 1);
   }
 
-  /** Whether a file that has so much of the disk may be removed. */
-  mayRemove(_bytes: number): boolean {
-    return true;
+  /** How a file is removed that has so much of the disk; of several names, `isLastName` is the one that frees it. */
+  removalOf(_bytes: number, _isLastName: boolean): Removal {
+    return "now";
   }
+
+  /** Told how long it took to remove one. */
+  removed(_bytes: number, _milliseconds: number): void {}
 
   /** Does `work` while no other thread does any under this lock. It must not take long. */
   exclusively<T>(work: () => T): T {
@@ -50,30 +55,47 @@ export class TreeControl {
   }
 }
 
+/** `aside`: after this look at the tree, by a thread that is there already. `not`: others are to go on with the tree. */
+export type Removal = "now" | "aside" | "not";
+
 /** Removing a file takes the longer, in one call, the more of it is on the disk and in memory: this much some 30 ms. */
 const LARGEST_FILE_BYTES = 128 * 1024 * 1024;
+/** Each is held in memory, and each directory of them by a descriptor. */
+const MOST_ASIDE = 64;
 
 /** The same, for who has so much time only, and leaves large files to others. */
 export class TimedControl extends TreeControl {
   override readonly aloneMilliseconds = Infinity;
   private readonly until: number;
+  private readonly long: LongRemovals | undefined;
+  private aside = 0;
   /** Whether it was told to leave what there is to others. */
   isOver = false;
 
-  /** `until` as `performance.now()` gives it. */
-  constructor(memory: SharedArrayBuffer, until: number) {
+  /** `until` as `performance.now()` gives it; without `long` nothing is removed aside. */
+  constructor(memory: SharedArrayBuffer, until: number, long?: LongRemovals) {
     super(memory);
     this.until = until;
+    this.long = long;
   }
 
   override get stopped(): boolean {
     if (!super.stopped && performance.now() > this.until) this.isOver = true;
-    return super.stopped || this.isOver;
+    return super.stopped || this.isOver || this.aside >= MOST_ASIDE;
   }
 
-  override mayRemove(bytes: number): boolean {
-    if (bytes > LARGEST_FILE_BYTES) this.isOver = true;
-    return bytes <= LARGEST_FILE_BYTES;
+  override removalOf(bytes: number, isLastName: boolean): Removal {
+    if (bytes > LARGEST_FILE_BYTES) {
+      this.isOver = true;
+      return "not";
+    }
+    if (!isLastName || !this.long?.isExpectedOf(bytes)) return "now";
+    this.aside++;
+    return "aside";
+  }
+
+  override removed(bytes: number, milliseconds: number): void {
+    this.long?.learn(bytes, milliseconds);
   }
 }
 

@@ -43,9 +43,22 @@ export interface Answer {
   readonly names?: readonly Uint8Array[];
   readonly more?: boolean;
   readonly remaining: readonly Remaining[];
+  /** What is to be removed before the task is performed again; the tree isn't gone before. */
+  readonly aside?: Aside;
 }
 
-type Result = Omit<Answer, "remaining">;
+/** Files whose removal takes long, in directories that are open as long. */
+export interface Aside {
+  readonly files: readonly {
+    readonly directory: number;
+    readonly name: Uint8Array;
+    readonly bytes: number;
+  }[];
+  /** Descriptors to close afterwards. */
+  readonly directories: readonly number[];
+}
+
+type Result = Omit<Answer, "remaining" | "aside">;
 
 export const SHOWN_REMAINING = 20;
 const NAMES_AT_ONCE = 256;
@@ -68,15 +81,23 @@ export class TreeThread {
   private remaining: Remaining[] = [];
   private control!: TreeControl;
   private began = 0;
+  private aside: Aside["files"][number][] = [];
+  private asideDirectories: number[] = [];
   private done = { bytes: 0, files: 0, directories: 0, moves: 0 };
 
   perform(task: Task, control: TreeControl): Answer {
     this.control = control;
     this.began = performance.now();
     this.remaining = [];
+    this.aside = [];
+    this.asideDirectories = [];
     try {
       const result = this.result(task);
-      return { ...result, remaining: this.remaining };
+      const { remaining, aside: files, asideDirectories: directories } = this;
+      return { ...result, remaining, ...(files.length > 0 && { aside: { files, directories } }) };
+    } catch (error) {
+      for (const directory of this.asideDirectories) system.close(directory);
+      throw error;
     } finally {
       this.addProgress();
     }
@@ -117,7 +138,7 @@ export class TreeThread {
       if (!(error instanceof system.SystemCallError)) throw error;
       this.remains(name, error.code);
     } finally {
-      if (left?.state !== "listed") system.close(top.fd);
+      if (left?.state !== "listed") this.release(top.fd);
     }
     return left ?? { state: "stopped" };
   }
@@ -144,7 +165,7 @@ export class TreeThread {
         },
         () => names.length >= NAMES_AT_ONCE,
       );
-      if (this.control.stopped) return stopped;
+      if (this.control.stopped || this.aside.length > 0) return stopped;
       if (names.length > 0 || resumed) return { state: "listed", top, names, more };
       if (seen === 0) return this.removeTop(parent, name, top);
       if (this.progress === before) return stopped;
@@ -173,6 +194,7 @@ export class TreeThread {
     }
     try {
       const directory = { fd, mountId: top.mountId };
+      const asideBefore = this.aside.length;
       for (let pass = 0; pass < MAXIMUM_PASSES; pass++) {
         if (pass > 0) system.rewind(fd);
         const before = this.progress;
@@ -183,7 +205,7 @@ export class TreeThread {
             this.moveUp(directory, entry, top, depth);
           }
         });
-        if (this.control.stopped) return;
+        if (this.control.stopped || this.aside.length > asideBefore) return;
         if (seen === 0) return this.removeDirectory(parent.fd, name);
         if (this.progress === before) return;
       }
@@ -191,8 +213,14 @@ export class TreeThread {
       if (!(error instanceof system.SystemCallError)) throw error;
       this.remains(name, error.code);
     } finally {
-      system.close(fd);
+      this.release(fd);
     }
+  }
+
+  /** Closes a directory, unless files of it are yet to be removed. */
+  private release(fd: number): void {
+    if (this.aside.some(({ directory }) => directory === fd)) this.asideDirectories.push(fd);
+    else system.close(fd);
   }
 
   private moveUp(from: Place, name: Uint8Array, top: Place, depth: number): void {
@@ -275,9 +303,15 @@ export class TreeThread {
 
   private unlink(directory: number, name: Uint8Array): void {
     const { links, allocatedBytes } = this.status;
-    if (!this.control.mayRemove(allocatedBytes)) return;
+    const removal = this.control.removalOf(allocatedBytes, links === 1);
+    if (removal === "aside") {
+      this.aside.push({ directory, name: new Uint8Array(name), bytes: allocatedBytes }); // of its own: as above
+    }
+    if (removal !== "now") return;
+    const started = performance.now();
     const removed = system.removeFileAt(directory, name);
     if (removed !== true) return this.failed(name, removed);
+    this.control.removed(allocatedBytes, performance.now() - started);
     this.done.files++;
     if (links === 1) this.done.bytes += allocatedBytes;
   }

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RUNS_TYPESCRIPT } from "../../../infra/typescript.js";
 import { openRoot } from "../../../cleanup-job/src/deletion/handles.js";
+import { LongRemovals } from "../../../cleanup-job/src/deletion/long-removals.js";
 import { DeletionThreads } from "../../../cleanup-job/src/deletion/threads.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 import { random as randomFrom } from "../../support/random.js";
@@ -17,6 +18,13 @@ const ROUNDS = rounds("ATTACK_ROUNDS", 1000);
 const SEED = seed("ATTACK_SEED");
 const VICTIM_FILES = 20;
 const threadsAlone = new DeletionThreads(2, { atOnce: 0, alone: 0, inAll: 0 });
+const ALL_ITS_OWN = { atOnce: Infinity, alone: Infinity, inAll: Infinity };
+/** As if each file were large: they are removed after the look at their directories. */
+const allAside = new (class extends LongRemovals {
+  override isExpectedOf(): boolean {
+    return true;
+  }
+})();
 
 let base: string;
 let attacker: ChildProcess;
@@ -88,8 +96,13 @@ describe("an attacker exchanging directories and links during the deletion", () 
       for (let round = 0; round < ROUNDS; round++) {
         const outcome = await oneRound(`round-${round}`, random, async (parent) => {
           const root = await openRoot(parent);
-          // By turns by threads alone and by the caller's own, which has small trees gone before a thread would be ready.
-          const threads = round % 2 === 0 ? threadsAlone : new DeletionThreads();
+          // By turns by threads alone, by the caller's own, which has small trees gone before a thread would be ready, and
+          // by those that remove large files for it.
+          const threads = [
+            () => threadsAlone,
+            () => new DeletionThreads(),
+            () => new DeletionThreads(2, ALL_ITS_OWN, allAside),
+          ][round % 3]!();
           const { complete } = await deleteTree(root, "job", { threads });
           await root.close();
           return complete;

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openRoot } from "../../../cleanup-job/src/deletion/handles.js";
 import type { Directory } from "../../../cleanup-job/src/deletion/handles.js";
+import { LongRemovals } from "../../../cleanup-job/src/deletion/long-removals.js";
 import { DeletionThreads } from "../../../cleanup-job/src/deletion/threads.js";
 import { TimedControl, TreeControl } from "../../../cleanup-job/src/deletion/tree-control.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
@@ -58,8 +59,92 @@ describe("a large file", () => {
 
   it("is one that has more than 128 MiB of the disk", () => {
     const control = new TimedControl(new TreeControl().memory, Number.POSITIVE_INFINITY);
-    expect([control.mayRemove(128 * MIB), control.isOver, control.stopped]).toEqual([true, false, false]);
-    expect([control.mayRemove(128 * MIB + 1), control.isOver, control.stopped]).toEqual([false, true, true]);
+    expect([control.removalOf(128 * MIB, true), control.isOver, control.stopped]).toEqual([
+      "now",
+      false,
+      false,
+    ]);
+    expect([control.removalOf(128 * MIB + 1, true), control.isOver, control.stopped]).toEqual([
+      "not",
+      true,
+      true,
+    ]);
+  });
+});
+
+describe("files that are expected to take long", () => {
+  const MIB = 1024 * 1024;
+
+  /** However fast this machine is. */
+  class AllLong extends LongRemovals {
+    told = 0;
+    override isExpectedOf(bytes: number): boolean {
+      if (bytes >= 5 * MIB) this.told++;
+      return bytes >= 5 * MIB;
+    }
+  }
+
+  function addLargeFiles(directory: string, count: number): void {
+    mkdirSync(directory, { recursive: true });
+    for (let i = 0; i < count; i++) {
+      execFileSync("fallocate", ["--length", "5MiB", `${directory}/${i}.mp4`]);
+    }
+  }
+
+  it("are those of more than 4 MiB, where the one before took long for each byte, but for one in sixteen", () => {
+    const long = new LongRemovals();
+    const expected = (bytes: number): boolean => long.isExpectedOf(bytes);
+    expect(expected(100 * MIB)).toBe(false);
+    long.learn(10 * MIB, 1);
+    expect([expected(4 * MIB), expected(5 * MIB)]).toEqual([false, true]);
+    expect(Array.from({ length: 16 }, () => expected(5 * MIB)).filter((isLong) => !isLong)).toHaveLength(1);
+    long.learn(4 * MIB, 0); // a small one says nothing
+    expect(expected(5 * MIB)).toBe(true);
+    long.learn(100 * MIB, 1);
+    expect([expected(20 * MIB), expected(30 * MIB)]).toEqual([false, true]);
+  });
+
+  it("are left for aside, no more than 64 of them, and not one that has another name", () => {
+    const long = new LongRemovals();
+    long.learn(5 * MIB, 1000);
+    const control = new TimedControl(new TreeControl().memory, Number.POSITIVE_INFINITY, long);
+    expect([control.removalOf(5 * MIB, false), control.removalOf(5 * MIB, true)]).toEqual(["now", "aside"]);
+    let aside = 1;
+    while (!control.stopped) aside += Number(control.removalOf(5 * MIB, true) === "aside");
+    expect([aside, control.isOver]).toEqual([64, false]);
+  });
+
+  it("are removed beside the caller's own thread, and counted, with the directories that they lie in", async () => {
+    addLargeFiles(`${root}/job`, 3);
+    addLargeFiles(`${root}/job/renditions/hls`, 70);
+    addTree("job", 2, 3);
+    const descriptors = readdirSync("/proc/self/fd").length;
+    const long = new AllLong();
+    const threads = new DeletionThreads(4, ALL_ITS_OWN, long);
+    const deleted = await deleteTree(parent, "job", { threads });
+    const counted = { complete: true, files: 79, bytes: 73 * 5 * MIB, directories: 5, remaining: [] };
+    expect(deleted).toMatchObject(counted);
+    expect([long.told, threads.size, readdirSync(root)]).toEqual([73, 0, []]);
+    expect(readdirSync("/proc/self/fd")).toHaveLength(descriptors);
+  });
+
+  it("are told of when they can't be removed, and the others go", async () => {
+    addLargeFiles(`${root}/job`, 6);
+    // On top of each: a file that is a mount point is refused with EBUSY.
+    const kept = [`${root}/job/1.mp4`, `${root}/job/4.mp4`];
+    for (const file of kept) execFileSync("mount", ["--bind", file, file]);
+    try {
+      const threads = new DeletionThreads(4, ALL_ITS_OWN, new AllLong());
+      const deleted = await deleteTree(parent, "job", { threads });
+      expect(deleted).toMatchObject({ complete: false, interrupted: false, files: 4, bytes: 20 * MIB });
+      expect(deleted.remaining.map(({ name, reason }) => `${name} ${reason}`).sort()).toEqual([
+        "1.mp4 mount",
+        "4.mp4 mount",
+      ]);
+      expect(readdirSync(`${root}/job`).sort()).toEqual(["1.mp4", "4.mp4"]);
+    } finally {
+      for (const file of kept) execFileSync("umount", [file]);
+    }
   });
 });
 
