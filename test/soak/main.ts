@@ -59,6 +59,8 @@ const GIVE_UP_AFTER_SECONDS = 30;
 
 const stop = new AbortController();
 let interruptedBy: number | undefined;
+/** Begun at the interruption. */
+let removal: Promise<boolean> | undefined;
 for (const [signal, code] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
@@ -70,7 +72,7 @@ for (const [signal, code] of [
     // A start can't be told to end, and ends when what it has started is gone.
     const { environment } = program.opts<Options>();
     const end = (): Promise<boolean> => destroyEnvironment(environment).catch(() => false);
-    void end();
+    removal = end();
     setTimeout(() => void end().then(() => process.exit(code)), GIVE_UP_AFTER_SECONDS * 1000).unref();
   });
 }
@@ -127,8 +129,21 @@ async function run(given: Omit<Options, "seed"> & { seed?: number }): Promise<nu
   } finally {
     environment?.close();
     if (failed && interruptedBy === undefined) await keepLogs(name, file.replace(/\.json$/, ""), nodes, say);
-    if (!options.keep) await destroyEnvironment(name);
+    // One after the other: of two at once one fails at what the other has just removed, and this process ends with it.
+    // Again, since the start went on for a while.
+    await removal;
+    if (!options.keep) await removed(name);
     if (interruptedBy !== undefined) process.exit(interruptedBy);
+  }
+}
+
+async function removed(name: string): Promise<void> {
+  try {
+    await destroyEnvironment(name);
+  } catch (error) {
+    // Else, after an interruption, it would be taken for what is expected of a start whose programs have gone.
+    console.error(`\n✗ The environment is not removed: npm run destroy -- --environment ${name} does it.`);
+    throw error;
   }
 }
 
