@@ -200,8 +200,7 @@ function testCatalogue(port: number, adminUrl: string): TestCatalogue {
       open.set(login, catalogue);
       return catalogue;
     },
-    admin: async (sql, values = []) =>
-      rowsOf(await pool.query(sql, values.length > 0 ? [...values] : undefined)),
+    admin: (sql, values) => queried(pool, sql, values),
     async close() {
       await Promise.all([...open.values()].map((catalogue) => catalogue.close()));
       open.clear();
@@ -212,19 +211,24 @@ function testCatalogue(port: number, adminUrl: string): TestCatalogue {
 async function asAdmin(
   url: string,
   sql: string,
-  values: readonly unknown[] = [],
+  values?: readonly unknown[],
 ): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    return rowsOf(await client.query(sql, values.length > 0 ? [...values] : undefined));
+    return await queried(client, sql, values);
   } finally {
     await client.end();
   }
 }
 
-/** Of several statements in one text there are as many results. */
-function rowsOf(result: pg.QueryResult<Record<string, unknown>>): Record<string, unknown>[] {
+/** Rows of one statement; of several in one text there are as many results, and none is given. */
+async function queried(
+  by: pg.Pool | pg.Client,
+  sql: string,
+  values: readonly unknown[] = [],
+): Promise<Record<string, unknown>[]> {
+  const result = await by.query<Record<string, unknown>>(sql, values.length > 0 ? [...values] : undefined);
   return Array.isArray(result) ? [] : result.rows;
 }
 

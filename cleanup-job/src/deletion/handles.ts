@@ -33,6 +33,11 @@ export function entryName(name: EntryName): Buffer {
   return Buffer.concat([checkedName(name), Buffer.of(0)]);
 }
 
+/** The name of an entry as the kernel wrote it, with zeros behind it. */
+export function nameOfEntry(entry: Uint8Array): Buffer {
+  return Buffer.from(entry.subarray(0, entry.indexOf(0)));
+}
+
 function checkedName(name: EntryName): Buffer {
   const bytes = typeof name === "string" ? Buffer.from(name) : name;
   if (bytes.length === 0 || bytes.includes(SEPARATOR) || bytes.includes(0) || isDots(bytes)) {

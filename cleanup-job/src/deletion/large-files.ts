@@ -1,5 +1,5 @@
 import { unlink } from "node:fs/promises";
-import { childPath } from "./handles.js";
+import { childPath, nameOfEntry } from "./handles.js";
 import { close } from "./system-calls.js";
 import type { TreeControl } from "./tree-control.js";
 import type { Aside } from "./tree-thread.js";
@@ -20,8 +20,7 @@ export class LargeFiles {
     try {
       const gone = files.map(async ({ directory, name, bytes }) => {
         try {
-          const entry = Buffer.from(name.subarray(0, name.indexOf(0)));
-          await this.inTurn(() => unlink(childPath(directory, entry)));
+          await this.inTurn(() => unlink(childPath(directory, nameOfEntry(name))));
           control.add({ bytes, files: 1, directories: 0, moves: 0 });
           return true;
         } catch (error) {

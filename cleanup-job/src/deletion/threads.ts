@@ -75,19 +75,26 @@ export class DeletionThreads {
   }
 
   async perform(task: Task, control: TreeControl): Promise<Answer> {
-    let allGone = true;
-    for (let look = 0; look < MOST_LOOKS && this.doesItself(task); look++) {
-      await this.ownTurn();
-      const own = this.ownAnswer(task, control, allGone ? this.longRemovals : undefined);
-      if (!own) break;
-      if (own.answer.aside) allGone = await this.largeFiles.remove(own.answer.aside, control);
-      else if (!own.isOver) return own.answer;
-      if (own.isOver) break;
-    }
+    const answer = await this.ownAnswer(task, control);
+    if (answer) return answer;
     return new Promise((resolve, reject) => {
       this.queue.push({ order: { task, control: control.memory }, resolve, reject });
       this.dispatch();
     });
+  }
+
+  /** Undefined when it is left to threads, or not finished in its time: whoever goes on finds what is left. */
+  private async ownAnswer(task: Task, control: TreeControl): Promise<Answer | undefined> {
+    let long: LongRemovals | undefined = this.longRemovals;
+    for (let look = 0; look < MOST_LOOKS && this.doesItself(task); look++) {
+      await this.ownTurn();
+      if (!this.doesItself(task)) return undefined;
+      const { answer, isOver } = this.look(task, control, long);
+      if (answer.aside && !(await this.largeFiles.remove(answer.aside, control))) long = undefined;
+      if (isOver) return undefined;
+      if (!answer.aside) return answer;
+    }
+    return undefined;
   }
 
   private doesItself({ kind }: Task): boolean {
@@ -112,13 +119,11 @@ export class DeletionThreads {
     this.waitingForTurn--;
   }
 
-  /** Undefined when it is left to a thread; over when it wasn't finished in its time: whoever goes on finds what is left. */
-  private ownAnswer(
+  private look(
     task: Task,
     control: TreeControl,
     long: LongRemovals | undefined,
-  ): { readonly answer: Answer; readonly isOver: boolean } | undefined {
-    if (!this.doesItself(task)) return undefined;
+  ): { readonly answer: Answer; readonly isOver: boolean } {
     this.own ??= new TreeThread();
     const overBefore = this.ownMillisecondsOverNow;
     const until = performance.now() + Math.min(this.limits.atOnce, this.ownMillisecondsLeft);

@@ -30,8 +30,8 @@ export class TreeControl {
     return "now";
   }
 
-  /** Told how long it took to remove one. */
-  removed(_bytes: number, _milliseconds: number): void {}
+  /** Told when a file is removed that it was asked about just before. */
+  removed(_bytes: number): void {}
 
   /** Does `work` while no other thread does any under this lock. It must not take long. */
   exclusively<T>(work: () => T): T {
@@ -69,6 +69,7 @@ export class TimedControl extends TreeControl {
   private readonly until: number;
   private readonly long: LongRemovals | undefined;
   private aside = 0;
+  private removalBegan = 0;
   /** Whether it was told to leave what there is to others. */
   isOver = false;
 
@@ -89,13 +90,16 @@ export class TimedControl extends TreeControl {
       this.isOver = true;
       return "not";
     }
-    if (!isLastName || !this.long?.isExpectedOf(bytes)) return "now";
-    this.aside++;
-    return "aside";
+    if (isLastName && this.long?.isExpectedOf(bytes)) {
+      this.aside++;
+      return "aside";
+    }
+    this.removalBegan = performance.now();
+    return "now";
   }
 
-  override removed(bytes: number, milliseconds: number): void {
-    this.long?.learn(bytes, milliseconds);
+  override removed(bytes: number): void {
+    this.long?.learn(bytes, performance.now() - this.removalBegan);
   }
 }
 

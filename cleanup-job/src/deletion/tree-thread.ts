@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { shownName } from "./handles.js";
+import { nameOfEntry, shownName } from "./handles.js";
 import * as system from "./system-calls.js";
 import type { TreeControl } from "./tree-control.js";
 
@@ -49,13 +49,9 @@ export interface Answer {
 
 /** Files whose removal takes long, in directories that are open as long. */
 export interface Aside {
-  readonly files: readonly {
-    readonly directory: number;
-    readonly name: Uint8Array;
-    readonly bytes: number;
-  }[];
+  readonly files: { readonly directory: number; readonly name: Uint8Array; readonly bytes: number }[];
   /** Descriptors to close afterwards. */
-  readonly directories: readonly number[];
+  readonly directories: number[];
 }
 
 type Result = Omit<Answer, "remaining" | "aside">;
@@ -81,22 +77,20 @@ export class TreeThread {
   private remaining: Remaining[] = [];
   private control!: TreeControl;
   private began = 0;
-  private aside: Aside["files"][number][] = [];
-  private asideDirectories: number[] = [];
+  private aside = nothingAside();
   private done = { bytes: 0, files: 0, directories: 0, moves: 0 };
 
   perform(task: Task, control: TreeControl): Answer {
     this.control = control;
     this.began = performance.now();
     this.remaining = [];
-    this.aside = [];
-    this.asideDirectories = [];
+    this.aside = nothingAside();
     try {
       const result = this.result(task);
-      const { remaining, aside: files, asideDirectories: directories } = this;
-      return { ...result, remaining, ...(files.length > 0 && { aside: { files, directories } }) };
+      const { remaining, aside } = this;
+      return { ...result, remaining, ...(aside.files.length > 0 && { aside }) };
     } catch (error) {
-      for (const directory of this.asideDirectories) system.close(directory);
+      for (const directory of this.aside.directories) system.close(directory);
       throw error;
     } finally {
       this.addProgress();
@@ -165,7 +159,7 @@ export class TreeThread {
         },
         () => names.length >= NAMES_AT_ONCE,
       );
-      if (this.control.stopped || this.aside.length > 0) return stopped;
+      if (this.control.stopped || this.aside.files.length > 0) return stopped;
       if (names.length > 0 || resumed) return { state: "listed", top, names, more };
       if (seen === 0) return this.removeTop(parent, name, top);
       if (this.progress === before) return stopped;
@@ -194,7 +188,7 @@ export class TreeThread {
     }
     try {
       const directory = { fd, mountId: top.mountId };
-      const asideBefore = this.aside.length;
+      const asideBefore = this.aside.files.length;
       for (let pass = 0; pass < MAXIMUM_PASSES; pass++) {
         if (pass > 0) system.rewind(fd);
         const before = this.progress;
@@ -205,7 +199,7 @@ export class TreeThread {
             this.moveUp(directory, entry, top, depth);
           }
         });
-        if (this.control.stopped || this.aside.length > asideBefore) return;
+        if (this.control.stopped || this.aside.files.length > asideBefore) return;
         if (seen === 0) return this.removeDirectory(parent.fd, name);
         if (this.progress === before) return;
       }
@@ -219,7 +213,7 @@ export class TreeThread {
 
   /** Closes a directory, unless files of it are yet to be removed. */
   private release(fd: number): void {
-    if (this.aside.some(({ directory }) => directory === fd)) this.asideDirectories.push(fd);
+    if (this.aside.files.some(({ directory }) => directory === fd)) this.aside.directories.push(fd);
     else system.close(fd);
   }
 
@@ -305,13 +299,12 @@ export class TreeThread {
     const { links, allocatedBytes } = this.status;
     const removal = this.control.removalOf(allocatedBytes, links === 1);
     if (removal === "aside") {
-      this.aside.push({ directory, name: new Uint8Array(name), bytes: allocatedBytes }); // of its own: as above
+      this.aside.files.push({ directory, name: new Uint8Array(name), bytes: allocatedBytes }); // of its own: as above
     }
     if (removal !== "now") return;
-    const started = performance.now();
     const removed = system.removeFileAt(directory, name);
     if (removed !== true) return this.failed(name, removed);
-    this.control.removed(allocatedBytes, performance.now() - started);
+    this.control.removed(allocatedBytes);
     this.done.files++;
     if (links === 1) this.done.bytes += allocatedBytes;
   }
@@ -359,7 +352,7 @@ export class TreeThread {
 
   private remains(name: Uint8Array, reason: string): void {
     if (this.remaining.length >= SHOWN_REMAINING) return;
-    this.remaining.push({ name: shownName(Buffer.from(name.subarray(0, name.indexOf(0)))), reason });
+    this.remaining.push({ name: shownName(nameOfEntry(name)), reason });
   }
 
   private failed(name: Uint8Array, code: string): void {
@@ -370,6 +363,10 @@ export class TreeThread {
 
 /** Errors of a rename that needs room in the directory it goes to. */
 const NO_ROOM: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EMLINK"]);
+
+function nothingAside(): Aside {
+  return { files: [], directories: [] };
+}
 
 function isNoDirectory(code: string): boolean {
   return code === "ENOTDIR" || code === "ELOOP";

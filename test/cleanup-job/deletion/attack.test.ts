@@ -13,12 +13,12 @@ import { DeletionThreads } from "../../../cleanup-job/src/deletion/threads.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 import { random as randomFrom } from "../../support/random.js";
 import { rounds, seed } from "../../support/rounds.js";
+import { ALL_ITS_OWN, NOTHING_ITS_OWN } from "./own-limits.js";
 
 const ROUNDS = rounds("ATTACK_ROUNDS", 1000);
 const SEED = seed("ATTACK_SEED");
 const VICTIM_FILES = 20;
-const threadsAlone = new DeletionThreads(2, { atOnce: 0, alone: 0, inAll: 0 });
-const ALL_ITS_OWN = { atOnce: Infinity, alone: Infinity, inAll: Infinity };
+const threadsAlone = new DeletionThreads(2, NOTHING_ITS_OWN);
 /** As if each file were large: they are removed after the look at their directories. */
 const allAside = new (class extends LongRemovals {
   override isExpectedOf(): boolean {

@@ -8,10 +8,9 @@ import { DeletionThreads } from "../../../cleanup-job/src/deletion/threads.js";
 import { TimedControl, TreeControl } from "../../../cleanup-job/src/deletion/tree-control.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 import { memoryDirectory } from "../../support/memory-directory.js";
+import { ALL_ITS_OWN, NOTHING_ITS_OWN } from "./own-limits.js";
 
-/** For the caller's own thread, however slow the machine is. */
-const ALL_ITS_OWN = { atOnce: Infinity, alone: Infinity, inAll: Infinity };
-const NOTHING_ITS_OWN = { atOnce: 0, alone: 0, inAll: 0 };
+const MIB = 1024 * 1024;
 
 let root: string;
 let parent: Directory;
@@ -46,8 +45,6 @@ describe("a small tree", () => {
 });
 
 describe("a large file", () => {
-  const MIB = 1024 * 1024;
-
   it("is a thread's, because nothing else of the process goes on while it is removed", async () => {
     addTree("job", 1, 1);
     execFileSync("fallocate", ["--length", "129MiB", `${root}/job/0/source.mp4`]);
@@ -73,8 +70,6 @@ describe("a large file", () => {
 });
 
 describe("files that are expected to take long", () => {
-  const MIB = 1024 * 1024;
-
   /** However fast this machine is. */
   class AllLong extends LongRemovals {
     told = 0;
