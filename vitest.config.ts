@@ -72,6 +72,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "local-started",
+          // What half of its files load is the whole client of Kubernetes.
+          isolate: false,
           include: ["test/local/started/*.test.ts", "test/local/slots/*.test.ts"],
           globalSetup: ["test/support/started-environment.ts"],
           testTimeout: 600_000,

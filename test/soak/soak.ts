@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
 import pg from "pg";
 
+import { suspendCronJobs } from "../support/cron-jobs.js";
 import { check } from "./checker/checker.js";
 import { latestOf } from "./checker/times-to-live.js";
 import type { Anchor, Evidence, Violation } from "./checker/evidence.js";
@@ -194,11 +194,7 @@ async function settle(
     await pause(Math.min(10_000, until - Date.now()), stop);
     stop.throwIfAborted();
   }
-  const merge = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
-  for (const name of contract.cleanup.cronJobs) {
-    const suspended = { namespace: contract.namespace, name, body: { spec: { suspend: true } } };
-    await batch.patchNamespacedCronJob(suspended, merge);
-  }
+  await suspendCronJobs(batch, contract);
   // One that is never begun ends with its Job's deadline.
   const deadline = Date.now() + 300_000;
   // A Job that was made a moment ago has no pod yet.

@@ -13,7 +13,6 @@ import { buildPrograms } from "../../local/build/programs.js";
 import { Pods, RUN_LABEL } from "../../local/demo/pods.js";
 import { findSandbox } from "../../local/environment/sandbox.js";
 import type { Sandbox } from "../../local/environment/sandbox.js";
-import { inTurn } from "../../local/exclusive.js";
 import { buildStackImages } from "../../local/images/images.js";
 import type { StackImages } from "../../local/images/images.js";
 import { cacheDirectory, stateDirectory } from "../../local/paths.js";
@@ -79,9 +78,12 @@ export interface RunningEnvironment {
   pods(namespace?: string): TestPods;
 }
 
+/** The name of the environment that the project's setup started. */
+export const runningName = (): string => process.env[NAME]!;
+
 /** The environment that the project's setup started, as the calling file's process sees it. */
 export async function runningEnvironment(): Promise<RunningEnvironment> {
-  const name = process.env[NAME]!;
+  const name = runningName();
   const state = stateDirectory(name);
   const kubeConfig = kubeConfigOf(name);
   const core = kubeConfig.makeApiClient(CoreV1Api);
@@ -104,26 +106,11 @@ export async function runningEnvironment(): Promise<RunningEnvironment> {
   };
 }
 
-/**
- * The same, with all slots for the calling file until its process ends: what one file measures on them, another would
- * disturb. The jobs that `npm start` ran are ended.
- */
-export async function environmentWithSlots(): Promise<RunningEnvironment> {
-  await slotsForThisProcess();
+/** The same, with the jobs that `npm start` ran ended: for a file that has the slots. */
+export async function environmentWithoutJobs(): Promise<RunningEnvironment> {
   const environment = await runningEnvironment();
   await removePods(environment.core, environment.contract.namespace, RUN_LABEL);
   return environment;
-}
-
-/** Waits until no other file has the slots. */
-export function slotsForThisProcess(): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const untilTheEnd = new Promise<void>(() => undefined);
-    inTurn(`slots of ${process.env[NAME]}`, () => {
-      resolve();
-      return untilTheEnd;
-    }).catch(reject);
-  });
 }
 
 /** Removes pods, and waits until they are gone and have let go of their volumes. */

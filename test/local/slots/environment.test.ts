@@ -5,14 +5,16 @@ import type { V1JobStatus } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
-import { nodeCommand, environmentWithSlots } from "../../support/running-environment.js";
+import { environmentWithoutJobs, nodeCommand } from "../../support/running-environment.js";
 import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
+import { slotsForThisFile } from "../../support/slots-for-this-file.js";
 
 let environment: RunningEnvironment;
 let pods: TestPods;
 
+slotsForThisFile();
 beforeAll(async () => {
-  environment = await environmentWithSlots();
+  environment = await environmentWithoutJobs();
   pods = environment.pods();
 });
 

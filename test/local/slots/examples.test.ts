@@ -10,8 +10,9 @@ import { buildPrograms } from "../../../local/build/programs.js";
 import { containerdClient, importImages } from "../../../local/environment/node-images.js";
 import { buildExampleWorker } from "../../../local/images/example-worker.js";
 import { cacheDirectory } from "../../../local/paths.js";
-import { nodeCommand, environmentWithSlots } from "../../support/running-environment.js";
+import { environmentWithoutJobs, nodeCommand } from "../../support/running-environment.js";
 import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
+import { slotsForThisFile } from "../../support/slots-for-this-file.js";
 
 // Workers in other languages, on a real kubelet, as the stack's pods run: no root, a read-only root filesystem, their
 // slot's user, their tenant's Secrets.
@@ -24,8 +25,9 @@ let environment: RunningEnvironment;
 let pods: TestPods;
 let image: string;
 
+slotsForThisFile();
 beforeAll(async () => {
-  environment = await environmentWithSlots();
+  environment = await environmentWithoutJobs();
   pods = environment.pods();
   const programs = await buildPrograms();
   const sources = {

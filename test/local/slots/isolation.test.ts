@@ -17,8 +17,9 @@ import { serveVideo } from "../../../local/demo/source-server.js";
 import { keptNetwork } from "../../../local/environment/network.js";
 import { cacheDirectory } from "../../../local/paths.js";
 import { clientOfCluster } from "../../support/cluster-object-storage.js";
-import { nodeCommand, environmentWithSlots } from "../../support/running-environment.js";
+import { environmentWithoutJobs, nodeCommand } from "../../support/running-environment.js";
 import type { PodBody, RunningEnvironment, TestPods } from "../../support/running-environment.js";
+import { slotsForThisFile } from "../../support/slots-for-this-file.js";
 
 const [ACME, GLOBEX] = ["acme", "globex"] as const;
 const OWN = 1;
@@ -29,8 +30,9 @@ let pods: TestPods;
 let jobId: string;
 let videoBytes: number;
 
+slotsForThisFile();
 beforeAll(async () => {
-  environment = await environmentWithSlots();
+  environment = await environmentWithoutJobs();
   pods = environment.pods();
   const video = join(cacheDirectory(), "sample-video.mp4");
   await ensureSampleVideo(video);

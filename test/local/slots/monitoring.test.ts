@@ -10,10 +10,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
 import { serveVideo } from "../../../local/demo/source-server.js";
 import { keptNetwork } from "../../../local/environment/network.js";
+import { runCronJobs } from "../../support/cron-jobs.js";
 import { prometheusOf, until } from "../../support/prometheus.js";
 import type { TestPrometheus } from "../../support/prometheus.js";
-import { environmentWithSlots } from "../../support/running-environment.js";
+import { environmentWithoutJobs } from "../../support/running-environment.js";
 import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
+import { slotsForThisFile } from "../../support/slots-for-this-file.js";
 
 /** What really comes to the local environment's Prometheus, from each place where metrics arise. */
 
@@ -29,20 +31,11 @@ let started: number;
 const ofSlot = (metric: Metric) => prometheus.samples(`${metric.name}{environment="local",volume="${slot}"}`);
 const slots = () => environment.contract.slots.map(({ name }) => name).sort();
 
-/** As the schedule does it, and at once. Their Jobs go as soon as they have ended. */
-async function sweepAll(): Promise<void> {
-  const { namespace, cleanup } = environment.contract;
-  const batch = environment.api(BatchV1Api);
-  for (const name of cleanup.cronJobs) {
-    const { spec } = await batch.readNamespacedCronJob({ namespace, name });
-    const job = { ...spec!.jobTemplate.spec!, ttlSecondsAfterFinished: 0 };
-    const body = { metadata: { generateName: `${name}-` }, spec: job };
-    await batch.createNamespacedJob({ namespace, body });
-  }
-}
+const sweepAll = () => runCronJobs(environment.api(BatchV1Api), environment.contract);
 
+slotsForThisFile();
 beforeAll(async () => {
-  environment = await environmentWithSlots();
+  environment = await environmentWithoutJobs();
   prometheus = await prometheusOf(environment);
   pods = environment.pods();
   slot = environment.contract.slots[1]!.name;
@@ -58,6 +51,7 @@ beforeAll(async () => {
     const args = { contract, slot, tenant: TENANT, image: images.demoWorker, env, metrics: true };
     const pod = await pods.create("extract", buildWorkerPod({ ...args, args: ["extract", "stay"] }));
     await pods.said(pod, "written");
+    await sweepAll();
   } finally {
     source.close();
     await rm(directory, { recursive: true });

@@ -4,8 +4,9 @@ import { slotInodes } from "@video-storage/contract/slot-filesystem";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
-import { nodeCommand, environmentWithSlots } from "../../support/running-environment.js";
+import { environmentWithoutJobs, nodeCommand } from "../../support/running-environment.js";
 import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
+import { slotsForThisFile } from "../../support/slots-for-this-file.js";
 
 const ROUNDS = 8;
 /** Short enough that what else the machine does falls on windows of both kinds. */
@@ -16,8 +17,9 @@ const SAME_RATE = 0.7;
 let environment: RunningEnvironment;
 let pods: TestPods;
 
+slotsForThisFile();
 beforeAll(async () => {
-  environment = await environmentWithSlots();
+  environment = await environmentWithoutJobs();
   pods = environment.pods();
 });
 

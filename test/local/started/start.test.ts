@@ -13,15 +13,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
 import type { Run } from "../../../local/demo/jobs.js";
 import { clientOfCluster } from "../../support/cluster-object-storage.js";
+import { suspendCronJobs } from "../../support/cron-jobs.js";
 import { local } from "../../support/local-environment.js";
 import { prometheusOf } from "../../support/prometheus.js";
-import {
-  KEPT,
-  nodeCommand,
-  runningEnvironment,
-  slotsForThisProcess,
-} from "../../support/running-environment.js";
+import { KEPT, nodeCommand, runningEnvironment } from "../../support/running-environment.js";
 import type { RunningEnvironment, TestPods } from "../../support/running-environment.js";
+import { slotsForThisFile } from "../../support/slots-for-this-file.js";
 import { sha256 } from "../../support/sha256.js";
 import { started } from "../../support/started-environment.js";
 
@@ -33,15 +30,20 @@ let contract: StackContract;
 let core: CoreV1Api;
 let pods: TestPods;
 
+// Its jobs are on them.
+slotsForThisFile();
 beforeAll(async () => {
-  // Its jobs are on them.
-  await slotsForThisProcess();
   environment = await runningEnvironment();
   pods = environment.pods();
   ({ stateDirectory: state, contract, core } = environment);
   run = JSON.parse(readFileSync(join(state, "jobs.json"), "utf8")) as Run;
 });
-afterAll(() => pods.close());
+afterAll(async () => {
+  await pods.close();
+  // That it works has been seen, and what else is tested has the sweeps that it asks for: those of every minute would be
+  // a tenth of all that this project does.
+  if (!KEPT) await suspendCronJobs(environment.api(BatchV1Api), contract);
+});
 
 const job = (story: Run["jobs"][number]["story"]) => run.jobs.find((candidate) => candidate.story === story)!;
 
