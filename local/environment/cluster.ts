@@ -15,9 +15,9 @@ import type { Launched, Sandbox } from "./sandbox.js";
 /** Name of the context in its kubeconfig files. */
 export const CONTEXT = "video-storage";
 
-/** Asks a server that listens inside the sandbox only; run by Node.js there. */
-const FETCH =
-  "fetch(process.argv[1], { signal: AbortSignal.timeout(2000) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))";
+/** Asks a server that listens inside the sandbox only; run by Node.js there, which takes twice the time to load its fetch. */
+const GET = `require("node:http").get(process.argv[1], { timeout: 2000 }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1))
+  .once("timeout", () => process.exit(1)).once("error", () => process.exit(1));`;
 
 /** What the parts of the environment are made from. */
 export interface Parts {
@@ -202,7 +202,7 @@ function serverUrl({ nodeAddress }: Network): string {
 
 /** Whether a server that listens inside a sandbox only answers. */
 export function answersInside(sandbox: Sandbox, url: string): () => Promise<boolean> {
-  return async () => (await sandbox.run(process.execPath, ["-e", FETCH, url])).code === 0;
+  return async () => (await sandbox.run(process.execPath, ["-e", GET, url])).code === 0;
 }
 
 /**

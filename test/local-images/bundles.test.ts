@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { must } from "../../local/command.js";
+import { bundle } from "../../local/images/bundle.mjs";
 import { INPUTS_FILE, fingerprintOfSources, imageBundle, keptBundle } from "../../local/images/bundles.js";
 import { bundleLayer } from "../../local/images/images.js";
 
@@ -87,6 +89,27 @@ describe("a bundle", () => {
     for (let n = 1; n <= 6; n++) await keptBundle(directory, `worker-000${n}`, make(String(n)));
     expect((await readdir(directory)).length).toBe(1 + 4);
     expect(await readdir(directory)).toEqual(expect.arrayContaining(["worker-other-0001", "worker-0006"]));
+  });
+
+  it("has Node's HTTP, however it is imported, without the client that Node loads for WebSocket", async () => {
+    await write("required.cjs", 'module.exports = require("http");');
+    await write(
+      "program.mjs",
+      `import http, { Agent } from "node:http";
+       import * as all from "http";
+       import required from "./required.cjs";
+       const { request, default: later } = await import("node:http");
+       const same = [all.default, required, later].every((each) => each === http)
+         && Agent === http.Agent && request === http.request && all.Server === http.Server;
+       const loaded = process.moduleLoadList.filter((name) => name.endsWith("/undici"));
+       console.log(JSON.stringify({ same, loaded }));`,
+    );
+    const made = join(directory, "made");
+    await bundle({ entry: join(directory, "program.mjs"), directory: made, name: "program" });
+    expect(JSON.parse(await must(process.execPath, [join(made, "program.mjs")]))).toEqual({
+      same: true,
+      loaded: [],
+    });
   });
 
   it("tells of which files it was made, and goes into an image without that", async () => {
