@@ -5,6 +5,7 @@ import {
   catalogueAddressSchema,
   objectStorageSettingsSchema,
   problemsOf,
+  readOnce,
   retentionSchema,
   secondsSchema,
   versionProblem,
@@ -173,7 +174,7 @@ export class InvalidCleanupConfigError extends Error {
 export function parseCleanupConfig(value: unknown): CleanupConfig {
   const problem = versionProblem(value, "version", 1);
   if (problem) throw new InvalidCleanupConfigError(`the cleanup settings can't be read: ${problem}`);
-  const result = cleanupConfigSchema.safeParse(value);
+  const result = readOnce(cleanupConfigSchema, value);
   if (!result.success) {
     throw new InvalidCleanupConfigError(`the cleanup settings are not valid:\n${problemsOf(result.error)}`);
   }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { problemsOf, secondsSchema, versionProblem } from "./schemas.js";
+import { problemsOf, readOnce, secondsSchema, versionProblem } from "./schemas.js";
 
 /** Where the ConfigMap with the node agent's settings is mounted in its pod. */
 export const NODE_AGENT_CONFIG_FILE = "/etc/video-storage/node-agent.json";
@@ -163,7 +163,7 @@ export class InvalidNodeAgentConfigError extends Error {
 export function parseNodeAgentConfig(value: unknown): NodeAgentConfig {
   const problem = versionProblem(value, "version", 1);
   if (problem) throw new InvalidNodeAgentConfigError(`the node agent's settings can't be read: ${problem}`);
-  const result = configSchema.safeParse(value);
+  const result = readOnce(configSchema, value);
   if (!result.success) {
     throw new InvalidNodeAgentConfigError(
       `the node agent's settings are not valid:\n${problemsOf(result.error)}`,

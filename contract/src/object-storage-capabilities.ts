@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { problemsOf, versionProblem } from "./schemas.js";
+import { problemsOf, readOnce, versionProblem } from "./schemas.js";
 
 /**
  * The ConfigMap, in the workers' namespace, in which the probe leaves what it found, and its key. Empty until
@@ -106,7 +106,7 @@ export function parseObjectStorageCapabilities(value: unknown): ObjectStorageCap
   const problem = versionProblem(value, "version", 1);
   if (problem)
     throw new InvalidCapabilitiesError(`the object storage's capabilities can't be read: ${problem}`);
-  const result = capabilitiesSchema.safeParse(value);
+  const result = readOnce(capabilitiesSchema, value);
   if (!result.success) {
     throw new InvalidCapabilitiesError(
       `the object storage's capabilities are not valid:\n${problemsOf(result.error)}`,

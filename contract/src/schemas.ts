@@ -92,6 +92,14 @@ export function problemsOf(error: z.ZodError): string {
     .join("\n");
 }
 
+/**
+ * What a document says that a program reads once. zod would write a function for each object in it first, which pays for
+ * itself with the hundredth reading: without, this one takes a third of the time.
+ */
+export function readOnce<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<T> {
+  return schema.safeParse(value, { jitless: true });
+}
+
 /** Why `value` can't be read by a program that knows only `version`; undefined when it can. */
 export function versionProblem(value: unknown, field: string, version: number): string | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return "it is not a JSON object";

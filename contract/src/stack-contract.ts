@@ -4,6 +4,7 @@ import {
   catalogueAddressSchema,
   objectStorageSettingsSchema,
   problemsOf,
+  readOnce,
   retentionSchema,
   scanSettingsSchema,
   secondsSchema,
@@ -127,7 +128,7 @@ export class InvalidContractError extends Error {
 export function parseStackContract(value: unknown): StackContract {
   const problem = versionProblem(value, "contractVersion", 1);
   if (problem) throw new InvalidContractError(`the stack's contract can't be read: ${problem}`);
-  const result = stackContractSchema.safeParse(value);
+  const result = readOnce(stackContractSchema, value);
   if (!result.success) {
     throw new InvalidContractError(`the stack's contract is not valid:\n${problemsOf(result.error)}`);
   }

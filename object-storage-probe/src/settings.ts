@@ -3,7 +3,12 @@ import {
   LIFECYCLE_RULES,
   OBJECT_STORAGE_CAPABILITIES,
 } from "@video-storage/contract/object-storage-capabilities";
-import { objectStorageSettingsSchema, problemsOf, versionProblem } from "@video-storage/contract/schemas";
+import {
+  objectStorageSettingsSchema,
+  problemsOf,
+  readOnce,
+  versionProblem,
+} from "@video-storage/contract/schemas";
 
 /** Where the ConfigMap with the probe's settings is mounted in its pod. */
 export const PROBE_SETTINGS_FILE = "/etc/object-storage-probe/probe.json";
@@ -67,7 +72,7 @@ export class InvalidProbeSettingsError extends Error {
 export function parseProbeSettings(value: unknown): ProbeSettings {
   const problem = versionProblem(value, "version", 1);
   if (problem) throw new InvalidProbeSettingsError(`the probe's settings can't be read: ${problem}`);
-  const result = settingsSchema.safeParse(value);
+  const result = readOnce(settingsSchema, value);
   if (!result.success) {
     throw new InvalidProbeSettingsError(`the probe's settings are not valid:\n${problemsOf(result.error)}`);
   }
