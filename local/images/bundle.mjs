@@ -24,8 +24,9 @@ const httpAlone = {
       // What is required is only read when it is used.
       kind === "require-call" ? undefined : { path: "node:http", namespace: BUILTIN },
     );
+    // By require, since the first releases of Node.js 20 have no process.getBuiltinModule.
     build.onLoad({ filter: /.*/, namespace: BUILTIN }, ({ path }) => ({
-      contents: `const builtin = process.getBuiltinModule("${path}");
+      contents: `const builtin = require("${path}");
         export default builtin;
         export const { ${values.map(([name]) => name).join(", ")} } = builtin;`,
     }));
