@@ -93,8 +93,8 @@ export function problemsOf(error: z.ZodError): string {
 }
 
 /**
- * What a document says that a program reads once. zod would write a function for each object in it first, which pays for
- * itself with the hundredth reading: without, this one takes a third of the time.
+ * What a document says that a program reads once. zod would write a function for each object in it first, which pays
+ * over many readings: without, the first takes a third of the time.
  */
 export function readOnce<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<T> {
   return schema.safeParse(value, { jitless: true });
