@@ -4,11 +4,9 @@ import {
   byteCountSchema,
   catalogueAddressSchema,
   objectStorageSettingsSchema,
-  problemsOf,
-  readOnce,
+  readDocument,
   retentionSchema,
   secondsSchema,
-  versionProblem,
 } from "./schemas.js";
 import type { Retention } from "./schemas.js";
 
@@ -172,13 +170,12 @@ export class InvalidCleanupConfigError extends Error {
 
 /** Reads settings of version 1. Throws {@link InvalidCleanupConfigError} with all problems at once. */
 export function parseCleanupConfig(value: unknown): CleanupConfig {
-  const problem = versionProblem(value, "version", 1);
-  if (problem) throw new InvalidCleanupConfigError(`the cleanup settings can't be read: ${problem}`);
-  const result = readOnce(cleanupConfigSchema, value);
-  if (!result.success) {
-    throw new InvalidCleanupConfigError(`the cleanup settings are not valid:\n${problemsOf(result.error)}`);
-  }
-  return result.data;
+  return readDocument(value, {
+    schema: cleanupConfigSchema,
+    name: "the cleanup settings",
+    verb: "are",
+    Invalid: InvalidCleanupConfigError,
+  });
 }
 
 /** The times and the action that count for a tenant: its own where it has some, else the stack's. */

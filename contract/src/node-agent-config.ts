@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { problemsOf, readOnce, secondsSchema, versionProblem } from "./schemas.js";
+import { readDocument, secondsSchema } from "./schemas.js";
 
 /** Where the ConfigMap with the node agent's settings is mounted in its pod. */
 export const NODE_AGENT_CONFIG_FILE = "/etc/video-storage/node-agent.json";
@@ -161,13 +161,10 @@ export class InvalidNodeAgentConfigError extends Error {
 
 /** Reads settings of version 1. Throws {@link InvalidNodeAgentConfigError} with all problems at once. */
 export function parseNodeAgentConfig(value: unknown): NodeAgentConfig {
-  const problem = versionProblem(value, "version", 1);
-  if (problem) throw new InvalidNodeAgentConfigError(`the node agent's settings can't be read: ${problem}`);
-  const result = readOnce(configSchema, value);
-  if (!result.success) {
-    throw new InvalidNodeAgentConfigError(
-      `the node agent's settings are not valid:\n${problemsOf(result.error)}`,
-    );
-  }
-  return result.data;
+  return readDocument(value, {
+    schema: configSchema,
+    name: "the node agent's settings",
+    verb: "are",
+    Invalid: InvalidNodeAgentConfigError,
+  });
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { problemsOf, readOnce, versionProblem } from "./schemas.js";
+import { readDocument } from "./schemas.js";
 
 /**
  * The ConfigMap, in the workers' namespace, in which the probe leaves what it found, and its key. Empty until
@@ -103,16 +103,12 @@ export class InvalidCapabilitiesError extends Error {
 
 /** Reads a report of version 1. Throws {@link InvalidCapabilitiesError} with all problems at once. */
 export function parseObjectStorageCapabilities(value: unknown): ObjectStorageCapabilities {
-  const problem = versionProblem(value, "version", 1);
-  if (problem)
-    throw new InvalidCapabilitiesError(`the object storage's capabilities can't be read: ${problem}`);
-  const result = readOnce(capabilitiesSchema, value);
-  if (!result.success) {
-    throw new InvalidCapabilitiesError(
-      `the object storage's capabilities are not valid:\n${problemsOf(result.error)}`,
-    );
-  }
-  return result.data;
+  return readDocument(value, {
+    schema: capabilitiesSchema,
+    name: "the object storage's capabilities",
+    verb: "are",
+    Invalid: InvalidCapabilitiesError,
+  });
 }
 
 /** What the cleanup job has to do itself, because the endpoint doesn't. */

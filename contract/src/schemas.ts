@@ -92,12 +92,29 @@ export function problemsOf(error: z.ZodError): string {
     .join("\n");
 }
 
-/**
- * What a document says that a program reads once. zod would write a function for each object in it first, which pays
- * over many readings: without, the first takes a third of the time.
- */
-export function readOnce<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<T> {
-  return schema.safeParse(value, { jitless: true });
+/** One of the contract's documents, for who reads it. */
+export interface ReadDocument<T> {
+  readonly schema: z.ZodType<T>;
+  /** What it is called where it can't be used, and whether that is one thing or several. */
+  readonly name: string;
+  readonly verb: "is" | "are";
+  /** Default "version". */
+  readonly versionField?: string;
+  readonly Invalid: new (message: string) => Error;
+}
+
+/** Reads a document of version 1. Throws `Invalid` with all problems at once. */
+export function readDocument<T>(
+  value: unknown,
+  { schema, name, verb, versionField = "version", Invalid }: ReadDocument<T>,
+): T {
+  const problem = versionProblem(value, versionField, 1);
+  if (problem) throw new Invalid(`${name} can't be read: ${problem}`);
+  // A program reads it once. zod would write a function for each object in it first, which pays over many readings:
+  // without, the first takes a third of the time.
+  const result = schema.safeParse(value, { jitless: true });
+  if (!result.success) throw new Invalid(`${name} ${verb} not valid:\n${problemsOf(result.error)}`);
+  return result.data;
 }
 
 /** Why `value` can't be read by a program that knows only `version`; undefined when it can. */

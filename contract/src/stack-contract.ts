@@ -3,13 +3,11 @@ import {
   byteCountSchema,
   catalogueAddressSchema,
   objectStorageSettingsSchema,
-  problemsOf,
-  readOnce,
+  readDocument,
   retentionSchema,
   scanSettingsSchema,
   secondsSchema,
   tenantIdSchema,
-  versionProblem,
 } from "./schemas.js";
 
 /** Where the ConfigMap with the contract is mounted in a worker's pod. */
@@ -126,11 +124,11 @@ export class InvalidContractError extends Error {
 
 /** Reads a contract of version 1. Throws {@link InvalidContractError} with all problems at once. */
 export function parseStackContract(value: unknown): StackContract {
-  const problem = versionProblem(value, "contractVersion", 1);
-  if (problem) throw new InvalidContractError(`the stack's contract can't be read: ${problem}`);
-  const result = readOnce(stackContractSchema, value);
-  if (!result.success) {
-    throw new InvalidContractError(`the stack's contract is not valid:\n${problemsOf(result.error)}`);
-  }
-  return result.data;
+  return readDocument(value, {
+    schema: stackContractSchema,
+    name: "the stack's contract",
+    verb: "is",
+    versionField: "contractVersion",
+    Invalid: InvalidContractError,
+  });
 }

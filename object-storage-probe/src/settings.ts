@@ -3,12 +3,7 @@ import {
   LIFECYCLE_RULES,
   OBJECT_STORAGE_CAPABILITIES,
 } from "@video-storage/contract/object-storage-capabilities";
-import {
-  objectStorageSettingsSchema,
-  problemsOf,
-  readOnce,
-  versionProblem,
-} from "@video-storage/contract/schemas";
+import { objectStorageSettingsSchema, readDocument } from "@video-storage/contract/schemas";
 
 /** Where the ConfigMap with the probe's settings is mounted in its pod. */
 export const PROBE_SETTINGS_FILE = "/etc/object-storage-probe/probe.json";
@@ -70,11 +65,10 @@ export class InvalidProbeSettingsError extends Error {
 
 /** Reads settings of version 1. Throws {@link InvalidProbeSettingsError} with all problems at once. */
 export function parseProbeSettings(value: unknown): ProbeSettings {
-  const problem = versionProblem(value, "version", 1);
-  if (problem) throw new InvalidProbeSettingsError(`the probe's settings can't be read: ${problem}`);
-  const result = readOnce(settingsSchema, value);
-  if (!result.success) {
-    throw new InvalidProbeSettingsError(`the probe's settings are not valid:\n${problemsOf(result.error)}`);
-  }
-  return result.data;
+  return readDocument(value, {
+    schema: settingsSchema,
+    name: "the probe's settings",
+    verb: "are",
+    Invalid: InvalidProbeSettingsError,
+  });
 }
