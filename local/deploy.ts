@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 
+import { apiClient } from "./api-client.js";
 import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../components/lib/alerts/config-map.js";
 import { apply } from "../infra/apply.js";
 import type { Progress } from "../infra/apply.js";
@@ -110,8 +111,9 @@ function described({ step, id, detail, done, total }: Progress): string {
 export async function takeRules(environment: Environment): Promise<void> {
   const config = new KubeConfig();
   config.loadFromFile(environment.cluster.kubeconfig);
-  const { data } = await config
-    .makeApiClient(CoreV1Api)
-    .readNamespacedConfigMap({ namespace: SYSTEM_NAMESPACE, name: ALERTS_CONFIG_MAP });
+  const { data } = await apiClient(config, CoreV1Api).readNamespacedConfigMap({
+    namespace: SYSTEM_NAMESPACE,
+    name: ALERTS_CONFIG_MAP,
+  });
   await environment.takeRules(data![ALERTS_FILE]!);
 }

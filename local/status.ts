@@ -8,6 +8,7 @@ import { UsageError } from "@video-storage/monitor/documents";
 import { runStatus } from "@video-storage/monitor/status/run";
 import type { ShowOptions } from "@video-storage/monitor/status/run";
 
+import { apiClient } from "./api-client.js";
 import { catalogueSecretName } from "../components/lib/catalogue-logins.js";
 import { CLEANUP_CONFIG_MAP, CONTRACT_CONFIG_MAP } from "../components/lib/mounts.js";
 import { recordedChoice } from "./cluster-choice.js";
@@ -86,7 +87,7 @@ async function reachServices(environment: string, state: string, kubeconfig: str
 async function readDocuments(environment: string, kubeconfig: string) {
   const config = new KubeConfig();
   config.loadFromFile(kubeconfig);
-  const core = config.makeApiClient(CoreV1Api);
+  const core = apiClient(config, CoreV1Api);
   const missing = (error: unknown): never => {
     const why = (error as { code?: number }).code === 404 ? "the stack is not deployed in it" : String(error);
     throw new Failure(

@@ -5,6 +5,7 @@ import {
   KubeConfig,
   ServerConfiguration,
 } from "@kubernetes/client-node";
+import { kubernetesRequests } from "@video-storage/contract/kubernetes-requests";
 import type { PodLiveness } from "@video-storage/contract/plan";
 import { UsageError } from "./configuration.js";
 
@@ -37,15 +38,7 @@ export function podsOfCluster(
     createConfiguration({
       baseServer: new ServerConfiguration(cluster.server, {}),
       authMethods: { default: kubeConfig },
-      promiseMiddleware: [
-        {
-          pre: async (context) => {
-            context.setSignal(AbortSignal.timeout(timeoutMilliseconds));
-            return context;
-          },
-          post: async (context) => context,
-        },
-      ],
+      promiseMiddleware: [kubernetesRequests({ timeoutMilliseconds })],
     }),
   );
   const answers = new Map<string, Promise<PodLiveness>>();

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import type { V1Pod } from "@kubernetes/client-node";
 
+import { apiClient } from "../api-client.js";
 import { Failure } from "../failure.js";
 
 /** Marks the pods that `npm start` makes, and them alone. */
@@ -19,7 +20,7 @@ export class Pods {
     this.run = run;
     const config = new KubeConfig();
     config.loadFromFile(kubeconfig);
-    this.api = config.makeApiClient(CoreV1Api);
+    this.api = apiClient(config, CoreV1Api);
   }
 
   /** Creates a pod of this run from the metadata and spec of a worker's or uploader's. Returns its name. */

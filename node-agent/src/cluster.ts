@@ -9,6 +9,7 @@ import {
   setHeaderOptions,
 } from "@kubernetes/client-node";
 import type { V1Node, V1PersistentVolume } from "@kubernetes/client-node";
+import { kubernetesRequests } from "@video-storage/contract/kubernetes-requests";
 
 import { ClusterUnavailableError } from "./cluster-unavailable.js";
 import type { PatchOperation, Volume } from "./decisions.js";
@@ -38,15 +39,7 @@ export class Cluster {
       createConfiguration({
         baseServer: new ServerConfiguration(cluster.server, {}),
         authMethods: { default: kubeConfig },
-        promiseMiddleware: [
-          {
-            pre: async (context) => {
-              context.setSignal(AbortSignal.timeout(REQUEST_TIMEOUT_MILLISECONDS));
-              return context;
-            },
-            post: async (context) => context,
-          },
-        ],
+        promiseMiddleware: [kubernetesRequests({ timeoutMilliseconds: REQUEST_TIMEOUT_MILLISECONDS })],
       }),
     );
   }

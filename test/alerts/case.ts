@@ -2,7 +2,6 @@ import { buildAlertRules, RUNBOOKS } from "../../components/lib/alerts/rules.js"
 import type { AlertRulesArgs } from "../../components/lib/alerts/rules.js";
 import type { Severity } from "../../components/lib/alerts/rule.js";
 import { promtool } from "./promtool.js";
-import type { PromtoolResult } from "./promtool.js";
 import { samples } from "./series.js";
 import type { Course, Labels } from "./series.js";
 
@@ -43,8 +42,32 @@ export interface AlertCase {
   readonly seen: readonly (readonly [at: number, firing: readonly Firing[]])[];
 }
 
-/** Plays a case through the real evaluation of rules. */
-export async function play(one: AlertCase): Promise<PromtoolResult> {
+/** What promtool says when everything was as expected. */
+export const AS_EXPECTED = "SUCCESS";
+
+/**
+ * Plays cases through the real evaluation of rules, and gives what promtool says of each: in one process, since most of
+ * them take no longer than its start.
+ */
+export async function playAll(cases: readonly AlertCase[]): Promise<ReadonlyMap<AlertCase, string>> {
+  const files = cases.map((one, index) => filesOf(one, String(index)));
+  const tests = cases.map((_, index) => testFile(String(index)));
+  const { output } = await promtool(["test", "rules", ...tests], Object.assign({}, ...files));
+  const said = new Map(
+    output
+      .split(/^Unit Testing: +/m)
+      .slice(1)
+      .map((part) => {
+        const [test, ...rest] = part.split("\n");
+        return [test!, rest.join("\n").trim()];
+      }),
+  );
+  return new Map(cases.map((one, index) => [one, said.get(tests[index]!) ?? `was not played: ${output}`]));
+}
+
+const testFile = (name: string): string => `test-${name}.yml`;
+
+function filesOf(one: AlertCase, name: string): Record<string, unknown> {
   const stack = { ...STACK, ...one.stack };
   const groups = buildAlertRules(stack).groups.filter(({ rules }) =>
     rules.some(({ alert }) => alert === one.alert),
@@ -74,8 +97,9 @@ export async function play(one: AlertCase): Promise<PromtoolResult> {
       }),
     })),
   };
-  return promtool(["test", "rules", "test.yml"], {
-    "rules.yml": { groups: groups.map((group) => ({ ...group, rules })) },
-    "test.yml": { rule_files: ["rules.yml"], evaluation_interval: interval, tests: [test] },
-  });
+  const rulesFile = `rules-${name}.yml`;
+  return {
+    [rulesFile]: { groups: groups.map((group) => ({ ...group, rules })) },
+    [testFile(name)]: { rule_files: [rulesFile], evaluation_interval: interval, tests: [test] },
+  };
 }

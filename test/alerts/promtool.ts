@@ -1,5 +1,5 @@
-import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -7,6 +7,7 @@ import { unpackDebianPackages } from "../../local/build/debian-packages.js";
 
 export interface PromtoolResult {
   readonly code: number;
+  /** As on a terminal: what it says of a failure lies between what it says of its successes. */
   readonly output: string;
 }
 
@@ -23,12 +24,12 @@ export async function promtool(
     for (const [name, content] of Object.entries(files)) {
       await writeFile(join(directory, name), JSON.stringify(content));
     }
-    return await new Promise((resolve) => {
-      execFile(program, args, { cwd: directory, env, maxBuffer: 2 ** 24 }, (error, stdout, stderr) => {
-        const code = error ? (typeof error.code === "number" ? error.code : 127) : 0;
-        resolve({ code, output: `${stdout}${stderr}` });
-      });
-    });
+    const output = await open(join(directory, "output"), "w");
+    const code = await new Promise<number>((resolve, reject) => {
+      const child = spawn(program, args, { cwd: directory, env, stdio: ["ignore", output.fd, output.fd] });
+      child.once("error", reject).once("exit", (ended) => resolve(ended ?? 127));
+    }).finally(() => output.close());
+    return { code, output: await readFile(join(directory, "output"), "utf8") };
   } finally {
     await rm(directory, { recursive: true });
   }

@@ -10,6 +10,7 @@ import { BatchV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { apiClient } from "../../local/api-client.js";
 import { destroy, findPulumi, preview, up } from "../../infra/engine.js";
 import type { EngineOptions } from "../../infra/engine.js";
 import { destroyEnvironment, startEnvironment } from "../../local/environment/environment.js";
@@ -48,8 +49,8 @@ describe.skipIf(findPulumi() === undefined)(
       };
       const access = new KubeConfig();
       access.loadFromString(kubeconfig);
-      core = access.makeApiClient(CoreV1Api);
-      batch = access.makeApiClient(BatchV1Api);
+      core = apiClient(access, CoreV1Api);
+      batch = apiClient(access, BatchV1Api);
     });
     afterAll(async () => {
       await destroyEnvironment(NAME);

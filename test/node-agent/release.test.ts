@@ -136,49 +136,38 @@ describe.skipIf(reason !== undefined)(`released volumes${reason ? ` (${reason})`
     expect(labels).toEqual({ "video-storage/node": "node-0", "video-storage/slot": "slot-0" });
   });
 
-  it.each([
-    ["is to be kept", (config: NodeAgentConfig) => releasedVolume(config, "keep")],
-    [
-      "is bound",
-      async (config: NodeAgentConfig) => {
-        await releasedVolume(config);
-        api.bind("v0", CLAIM);
-      },
-    ],
-    [
-      "is being deleted",
-      async (config: NodeAgentConfig) => {
-        await releasedVolume(config);
-        volume().metadata!.deletionTimestamp = new Date();
-      },
-    ],
-    [
-      "is of another class",
-      async (config: NodeAgentConfig) => {
-        await releasedVolume(config);
-        volume().spec!.storageClassName = "other";
-      },
-    ],
-    [
-      "names another place than its slot's",
-      async (config: NodeAgentConfig) => {
-        await releasedVolume(config);
-        volume().spec!.local!.path = "/somewhere/slot-0";
-      },
-    ],
-  ])("are not touched when the volume %s", async (_, arrange) => {
+  it("are not touched when the volume is to be kept, being deleted, of another class, in another place, or bound", async () => {
     const config = await settingsOf("a file");
-    await arrange(config);
-    const started = node.started().length;
-    const before = phase();
+    await releasedVolume(config);
+    const released = structuredClone(volume());
+    const arrangements: [what: string, arrange: () => unknown][] = [
+      ["to be kept", () => (volume().metadata!.annotations!["video-storage/on-release"] = "keep")],
+      ["being deleted", () => (volume().metadata!.deletionTimestamp = new Date())],
+      ["of another class", () => (volume().spec!.storageClassName = "other")],
+      ["in another place", () => (volume().spec!.local!.path = "/somewhere/slot-0")],
+      ["bound", () => api.bind("v0", CLAIM)],
+    ];
+    for (const [what, arrange] of arrangements) {
+      api.volumes.set("v0", structuredClone(released));
+      arrange();
+      const started = node.started().length;
+      const before = phase();
+      await once(config);
+      expect([what, phase()]).toEqual([what, before]);
+      expect([what, readFileSync(slot("video"), "utf8").startsWith(SECRET)]).toEqual([what, true]);
+      const programs = node
+        .started()
+        .slice(started)
+        .map(({ program }) => program);
+      expect([what, programs.filter((program) => !["losetup", "blkid"].includes(program))]).toEqual([
+        what,
+        [],
+      ]);
+    }
+    // That alone has kept it.
+    api.release("v0");
     await once(config);
-    expect(readFileSync(slot("video"), "utf8").startsWith(SECRET)).toBe(true);
-    expect(phase()).toBe(before);
-    const programs = node
-      .started()
-      .slice(started)
-      .map(({ program }) => program);
-    expect(programs.filter((program) => !["losetup", "blkid"].includes(program))).toEqual([]);
+    expect([phase(), existsSync(slot("video"))]).toEqual(["Available", false]);
   });
 
   it("are left as they are until the delay has passed", async () => {

@@ -8,6 +8,7 @@ import { parseSize } from "@video-storage/contract/sizes";
 import { parseStackContract } from "@video-storage/contract/stack-contract";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 
+import { apiClient } from "../../local/api-client.js";
 import { CONTRACT_CONFIG_MAP } from "../../components/lib/mounts.js";
 import { unpackDebianPackages } from "../../local/build/debian-packages.js";
 import { buildPrograms } from "../../local/build/programs.js";
@@ -89,7 +90,7 @@ export async function startSoakEnvironment(name: string, nodes: number): Promise
   const image = await loadImage(environment, nodes);
   const config = new KubeConfig();
   config.loadFromFile(environment.cluster.kubeconfig);
-  const core = config.makeApiClient(CoreV1Api);
+  const core = apiClient(config, CoreV1Api);
   const { data } = await core.readNamespacedConfigMap({
     namespace: WORKERS_NAMESPACE,
     name: CONTRACT_CONFIG_MAP,
@@ -113,7 +114,7 @@ export async function startSoakEnvironment(name: string, nodes: number): Promise
     contract,
     slots,
     core,
-    batch: config.makeApiClient(BatchV1Api),
+    batch: apiClient(config, BatchV1Api),
     network: await keptNetwork(state),
     image,
     catalogueUrl: environment.database.adminUrl,

@@ -7,6 +7,7 @@ import type { ApiType, KubeConfig, V1Pod } from "@kubernetes/client-node";
 import { parseStackContract } from "@video-storage/contract/stack-contract";
 import type { StackContract } from "@video-storage/contract/stack-contract";
 
+import { apiClient } from "../../local/api-client.js";
 import { CONTRACT_CONFIG_MAP } from "../../components/lib/mounts.js";
 import { unpackDebianPackages } from "../../local/build/debian-packages.js";
 import { buildPrograms } from "../../local/build/programs.js";
@@ -86,7 +87,7 @@ export async function runningEnvironment(): Promise<RunningEnvironment> {
   const name = runningName();
   const state = stateDirectory(name);
   const kubeConfig = kubeConfigOf(name);
-  const core = kubeConfig.makeApiClient(CoreV1Api);
+  const core = apiClient(kubeConfig, CoreV1Api);
   const { data } = await core.readNamespacedConfigMap({
     namespace: WORKERS_NAMESPACE,
     name: CONTRACT_CONFIG_MAP,
@@ -101,7 +102,7 @@ export async function runningEnvironment(): Promise<RunningEnvironment> {
     systemNamespace: SYSTEM_NAMESPACE,
     images: JSON.parse(process.env[IMAGES]!) as Record<keyof StackImages, string>,
     node: (await findSandbox(state))!,
-    api: (type) => kubeConfig.makeApiClient(type as never),
+    api: (type) => apiClient(kubeConfig, type as never),
     pods: (namespace = contract.namespace) => new TestPods(join(state, "admin.kubeconfig"), namespace, core),
   };
 }

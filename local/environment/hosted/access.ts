@@ -4,6 +4,7 @@ import { delimiter, join } from "node:path";
 
 import { AppsV1Api, BatchV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 
+import { apiClient } from "../../api-client.js";
 import { ClusterClient } from "../../../infra/apply/cluster-client.js";
 import { Failure } from "../../failure.js";
 
@@ -74,7 +75,7 @@ export async function openAccess(kubeconfig: string): Promise<Access> {
   const config = new KubeConfig();
   config.loadFromFile(kubeconfig);
   const context = config.getCurrentContext();
-  const core = config.makeApiClient(CoreV1Api);
+  const core = apiClient(config, CoreV1Api);
   const server = config.getCurrentCluster()?.server;
   const system = await withinSeconds(15, core.readNamespace({ name: "kube-system" })).catch(
     (error: Error) => {
@@ -89,8 +90,8 @@ export async function openAccess(kubeconfig: string): Promise<Access> {
     context,
     config,
     core,
-    apps: config.makeApiClient(AppsV1Api),
-    batch: config.makeApiClient(BatchV1Api),
+    apps: apiClient(config, AppsV1Api),
+    batch: apiClient(config, BatchV1Api),
     client: new ClusterClient(config),
     identity: system.metadata!.uid!,
   };

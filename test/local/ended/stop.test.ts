@@ -6,6 +6,7 @@ import { CoreV1Api } from "@kubernetes/client-node";
 import pg from "pg";
 import { describe, expect, it } from "vitest";
 
+import { apiClient } from "../../../local/api-client.js";
 import { must } from "../../../local/command.js";
 import { DATABASE_NAME, adminPassword, adminUrl } from "../../../local/environment/administrator.js";
 import { keptNetwork, networkOf } from "../../../local/environment/network.js";
@@ -56,7 +57,7 @@ describe.skipIf(KEPT)("npm run stop", () => {
     // Named as one of ours is, but not ours.
     const bystander = spawn("bash", ["-c", "exec -a etcd sleep 300"], { stdio: "ignore" });
     try {
-      const core = kubeConfigOf(NAME).makeApiClient(CoreV1Api);
+      const core = apiClient(kubeConfigOf(NAME), CoreV1Api);
       const body = { metadata: { name: "kept" }, data: { from: "before the stop" } };
       await core.createNamespacedConfigMap({ namespace: "video-jobs", body });
       const stopped = await local("stop", NAME);

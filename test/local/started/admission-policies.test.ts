@@ -5,6 +5,7 @@ import { KubernetesObjectApi } from "@kubernetes/client-node";
 import type { KubernetesObject } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { apiClient } from "../../../local/api-client.js";
 import { CLAIM_QUOTA_LABEL, buildAdmissionPolicies } from "../../../components/lib/admission-policies.js";
 import { buildWorkerPod } from "../../../components/lib/worker-pod.js";
 import { runningEnvironment } from "../../support/running-environment.js";
@@ -88,7 +89,7 @@ const own = () =>
 
 beforeAll(async () => {
   environment = await runningEnvironment();
-  objects = environment.kubeConfig.makeApiClient(KubernetesObjectApi as never);
+  objects = apiClient(environment.kubeConfig, KubernetesObjectApi as never);
   storageClass = environment.contract.storageClass;
   await environment.core.createNamespace({ body: { metadata: { name: strange } } });
   for (const object of own()) await objects.create(object);

@@ -11,6 +11,7 @@ import {
 import * as k8s from "@pulumi/kubernetes";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { apiClient } from "../../../local/api-client.js";
 import { LocalSsdStorage } from "../../../components/local-ssd-storage.js";
 import { NodePreparation } from "../../../components/node-preparation.js";
 import { ClusterClient } from "../../../infra/apply/cluster-client.js";
@@ -250,8 +251,8 @@ describe("nodes prepared by the agent in the cluster", () => {
     const own = new KubeConfig();
     const cluster = kubeConfig.getCurrentCluster()!;
     own.loadFromClusterAndUser(cluster, { name: "agent", token: status!.token! });
-    const asAgent = own.makeApiClient(CoreV1Api);
-    const who = await own.makeApiClient(AuthenticationV1Api).createSelfSubjectReview({ body: {} });
+    const asAgent = apiClient(own, CoreV1Api);
+    const who = await apiClient(own, AuthenticationV1Api).createSelfSubjectReview({ body: {} });
     expect(who.status!.userInfo!.username).toBe(`system:serviceaccount:${AGENTS}:node-agent`);
     const merge = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
     const refused = async (call: () => Promise<unknown>): Promise<string> => {

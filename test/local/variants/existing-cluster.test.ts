@@ -6,6 +6,7 @@ import { CoreV1Api } from "@kubernetes/client-node";
 import { METRICS } from "@video-storage/contract/metrics";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { apiClient } from "../../../local/api-client.js";
 import type { Run } from "../../../local/demo/jobs.js";
 import { buildPrograms } from "../../../local/build/programs.js";
 import { findSandbox } from "../../../local/environment/sandbox.js";
@@ -44,7 +45,7 @@ async function destroyBoth(): Promise<void> {
 }
 
 async function namespaces(): Promise<string[]> {
-  const { items } = await kubeConfigOf(OWNER).makeApiClient(CoreV1Api).listNamespace();
+  const { items } = await apiClient(kubeConfigOf(OWNER), CoreV1Api).listNamespace();
   return items.map(({ metadata }) => metadata!.name!).filter((name) => name.startsWith("video-"));
 }
 
@@ -100,7 +101,7 @@ describe("on a cluster that is somebody's own", () => {
 
   it("has its slots watched by Prometheus, under the stack's rules", async () => {
     const prometheus = { name: "prometheus:9090", namespace: "video-storage-local" };
-    const core = kubeConfigOf(GUEST).makeApiClient(CoreV1Api);
+    const core = apiClient(kubeConfigOf(GUEST), CoreV1Api);
     const ask = (path: string): Promise<string> =>
       core.connectGetNamespacedServiceProxyWithPath({ ...prometheus, path });
     expect(JSON.stringify(await ask("api/v1/label/mountpoint/values"))).toContain(
@@ -129,7 +130,7 @@ describe("on a cluster that is somebody's own", () => {
 
   it("has no pod of it running after stop, and all its data after the next start", async () => {
     expect((await local("stop", GUEST)).code).toBe(0);
-    const pods = await kubeConfigOf(OWNER).makeApiClient(CoreV1Api).listPodForAllNamespaces();
+    const pods = await apiClient(kubeConfigOf(OWNER), CoreV1Api).listPodForAllNamespaces();
     const running = pods.items.filter(({ status }) => status?.phase === "Running");
     expect(running.map(({ metadata }) => metadata!.namespace)).toEqual(["kube-system"]);
     const again = await local("start", GUEST, "--no-jobs");
@@ -143,7 +144,7 @@ describe("on a cluster that is somebody's own", () => {
     expect(output).toContain("Nothing of it is left.");
     expect(code).toBe(0);
     expect(await namespaces()).toEqual([]);
-    const { items } = await kubeConfigOf(OWNER).makeApiClient(CoreV1Api).listPersistentVolume();
+    const { items } = await apiClient(kubeConfigOf(OWNER), CoreV1Api).listPersistentVolume();
     expect(items).toEqual([]);
     expect(await readFile(mountsOfNode, "utf8")).not.toContain("video-storage-local");
     const root = mountsOfNode.replace(/mounts$/, "root");

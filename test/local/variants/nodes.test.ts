@@ -10,6 +10,7 @@ import type { CleanupConfig } from "@video-storage/contract/cleanup-config";
 import { PREPARED_DIRECTORY } from "@video-storage/contract/layout";
 import { KEYS } from "@video-storage/node-agent/volume-object";
 
+import { apiClient } from "../../../local/api-client.js";
 import { cleanupCronJobName } from "../../../components/lib/cleanup-cron-jobs.js";
 import { GROUP_LABEL } from "../../../components/lib/labels.js";
 import { CLEANUP_CONFIG_MAP } from "../../../components/lib/mounts.js";
@@ -50,7 +51,7 @@ beforeAll(async () => {
     "render",
   );
   if (started.code !== 0) throw new Error(`npm start ended with ${started.code}:\n${started.output}`);
-  core = kubeConfigOf(ENVIRONMENT).makeApiClient(Core);
+  core = apiClient(kubeConfigOf(ENVIRONMENT), Core);
 });
 afterAll(async () => {
   const ended = await local("destroy", ENVIRONMENT);
@@ -216,7 +217,7 @@ describe("an environment of two nodes", () => {
     });
 
     it("sweeps each group on the node of its volumes", async () => {
-      const batch = kubeConfigOf(ENVIRONMENT).makeApiClient(BatchV1Api);
+      const batch = apiClient(kubeConfigOf(ENVIRONMENT), BatchV1Api);
       for (const group of groups) {
         const cronJob = await batch.readNamespacedCronJob({ namespace, name: cleanupCronJobName(group) });
         const { spec } = cronJob.spec!.jobTemplate;
