@@ -11,8 +11,8 @@ const KEPT_MILLISECONDS = 60_000;
 /**
  * Middleware for a client of Kubernetes (`promiseMiddleware` of `createConfiguration`): its requests share connections,
  * and each is given up after a time, by default never. By itself the client opens a connection for each request, with
- * TLS and both sides' certificates (kubernetes-client/javascript#2813), and leaves it open for seconds: five milliseconds
- * of a processor here and as much at the API server. Connections are taken anew after a minute, so that changed
+ * TLS and both sides' certificates (kubernetes-client/javascript#2813), and leaves it open for seconds: six milliseconds
+ * of a processor here and some three at a server. Connections are taken anew after a minute, so that changed
  * credentials and authorities are used.
  */
 export function kubernetesRequests({ timeoutMilliseconds }: { readonly timeoutMilliseconds?: number } = {}) {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, open } from "node:fs/promises";
+import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 
 import { SLOT_MOUNT_OPTIONS, slotInodes } from "@video-storage/contract/slot-filesystem";
@@ -27,20 +27,28 @@ export const SLOTS_DIRECTORY = "/mnt/video-jobs";
 export async function ensureSlots(sandbox: Sandbox, slots: readonly Slot[]): Promise<void> {
   const directory = join(sandbox.stateDirectory, "disks");
   await mkdir(directory, { recursive: true });
+  const mounts: string[] = [];
   for (const slot of slots) {
     const file = join(directory, `${slot.name}.ext4`);
     if (!existsSync(file)) await makeFilesystem(file, slot);
-    const target = `${SLOTS_DIRECTORY}/${slot.name}`;
-    if ((await sandbox.run("mountpoint", ["--quiet", target])).code === 0) continue;
-    await sandbox.must("mkdir", ["-p", target]);
-    await sandbox.must("mount", ["-o", `loop,${SLOT_MOUNT_OPTIONS.join()}`, file, target]);
-    // mkfs can set the root's owner but not its mode; lost+found is of no use without a journal's orphans.
-    await sandbox.must("sh", [
-      "-c",
-      `chmod ${slot.mode.toString(8)} ${target} && rmdir ${target}/lost+found 2>/dev/null || true`,
-    ]);
+    mounts.push(file, `${SLOTS_DIRECTORY}/${slot.name}`, slot.mode.toString(8));
   }
+  await sandbox.must("sh", ["-ec", MOUNT_ALL, "sh", `loop,${SLOT_MOUNT_OPTIONS.join()}`, ...mounts]);
 }
+
+/** Mounts what isn't yet, by options and then a file, a directory and its mode for each: one process for all slots. */
+const MOUNT_ALL = `
+options=$1; shift
+while [ $# -gt 0 ]; do
+  if ! mountpoint --quiet "$2"; then
+    mkdir -p "$2"
+    mount -o "$options" "$1" "$2"
+    # mkfs can set the root's owner but not its mode; lost+found is of no use without a journal's orphans.
+    chmod "$3" "$2"
+    rmdir "$2/lost+found" 2>/dev/null || true
+  fi
+  shift 3
+done`;
 
 async function makeFilesystem(file: string, slot: Slot): Promise<void> {
   const unfinished = `${file}.partial`;
@@ -61,5 +69,5 @@ async function makeFilesystem(file: string, slot: Slot): Promise<void> {
     slot.name.slice(-16),
     unfinished,
   ]);
-  await must("mv", [unfinished, file]);
+  await rename(unfinished, file);
 }

@@ -144,8 +144,7 @@ export async function connectNetwork(
   const { link, address, podRange } = nodeNetworkOf(network, index);
   if ((await run("ip", ["link", "show", bridge])).code !== 0)
     await must("ip", ["link", "add", bridge, "type", "bridge"]);
-  await must("ip", ["address", "replace", `${hostAddress}/24`, "dev", bridge]);
-  await must("ip", ["link", "set", bridge, "up"]);
+  await ip(must, [`address replace ${hostAddress}/24 dev ${bridge}`, `link set ${bridge} up`]);
   if ((await sandbox.run("ip", ["link", "show", "eth0"])).code !== 0) {
     await run("ip", ["link", "delete", link]);
     await must("ip", [
@@ -161,17 +160,25 @@ export async function connectNetwork(
       String(sandbox.pid),
     ]);
   }
-  await must("ip", ["link", "set", link, "master", bridge, "up"]);
-  await sandbox.must("ip", ["address", "replace", `${address}/24`, "dev", "eth0"]);
-  await sandbox.must("ip", ["link", "set", "eth0", "up"]);
+  const ranges = index === 0 ? [podRange, serviceRange] : [podRange];
+  await ip(must, [
+    `link set ${link} master ${bridge} up`,
+    ...ranges.map((range) => `route replace ${range} via ${address} dev ${bridge}`),
+  ]);
+  const others = Array.from({ length: nodes }, (_, other) => nodeNetworkOf(network, other));
+  await ip(sandbox.must, [
+    `address replace ${address}/24 dev eth0`,
+    "link set eth0 up",
+    ...others
+      .filter((_, other) => other !== index)
+      .map((other) => `route replace ${other.podRange} via ${other.address} dev eth0`),
+  ]);
   await sandbox.must("sh", ["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
-  for (const range of index === 0 ? [podRange, serviceRange] : [podRange])
-    await must("ip", ["route", "replace", range, "via", address, "dev", bridge]);
-  for (let other = 0; other < nodes; other++) {
-    if (other === index) continue;
-    const { podRange: range, address: via } = nodeNetworkOf(network, other);
-    await sandbox.must("ip", ["route", "replace", range, "via", via, "dev", "eth0"]);
-  }
+}
+
+/** Several commands of iproute2 by one process, up to the first that fails. */
+async function ip(where: typeof must, commands: readonly string[]): Promise<void> {
+  await where("ip", ["-batch", "-"], { input: commands.map((command) => `${command}\n`).join("") });
 }
 
 /** Removes what {@link connectNetwork} made on this machine. */
