@@ -9,6 +9,7 @@ import { buildClaim } from "./claims.js";
 import { contentNamed, hashOf } from "./content-named-job.js";
 import { labels } from "./labels.js";
 import type { Role } from "./labels.js";
+import { minioIdentities } from "./minio-identities.js";
 import {
   buildMinioServer,
   buildMinioService,
@@ -17,7 +18,7 @@ import {
   minioHosts,
 } from "./minio-workloads.js";
 import type { MinioWorkloadArgs } from "./minio-workloads.js";
-import { setupScript } from "./object-storage-setup.js";
+import { IDENTITIES_FILE, setupScript } from "./object-storage-setup.js";
 import { serverCertificate } from "./server-certificate.js";
 import { buildStorageQuota } from "./storage-quota.js";
 
@@ -169,16 +170,11 @@ export function declareMinioBucket(
 
   const secretKeys = Object.fromEntries(args.roles.map((role) => [role.name, password(role.name).result]));
   const authorities = tls.authorities === null ? {} : { [OBJECT_STORAGE_CA_KEY]: tls.authorities };
-  const setupFiles = {
-    "setup.sh": setupScript(minioEndpoint(systemNamespace), args.bucket, args.roles),
-    ...Object.fromEntries(args.roles.map((role) => [`${role.name}.json`, JSON.stringify(role.policy)])),
-  };
-  const setupSecrets = {
-    "root-user": ROOT_USER,
-    "root-password": rootPassword.result,
-    ...authorities,
-    ...secretKeys,
-  };
+  const setupFiles = { "setup.sh": setupScript(minioEndpoint(systemNamespace), args.bucket, args.roles) };
+  const setupSecrets = { "root-user": ROOT_USER, "root-password": rootPassword.result, ...authorities };
+  const identities = pulumi.secret(
+    pulumi.output(secretKeys).apply((keys) => ({ [IDENTITIES_FILE]: minioIdentities(args.roles, keys) })),
+  );
   const setupMetadata = metadata(SETUP, systemNamespace, "object-storage-setup");
   const setupConfig = new k8s.core.v1.ConfigMap(
     `${name}-setup`,
@@ -187,14 +183,17 @@ export function declareMinioBucket(
   );
   const setupSecret = new k8s.core.v1.Secret(
     `${name}-setup`,
-    { metadata: setupMetadata, stringData: setupSecrets },
+    { metadata: setupMetadata, stringData: setupSecrets, data: identities },
     child(),
   );
   const job = buildSetupJob(workload, { configMap: SETUP, secret: SETUP });
   const setup = new k8s.batch.v1.Job(
     `${name}-setup`,
     {
-      metadata: { ...job.metadata, name: contentNamed(SETUP, [job.spec, setupFiles, setupSecrets]) },
+      metadata: {
+        ...job.metadata,
+        name: contentNamed(SETUP, [job.spec, setupFiles, setupSecrets, identities]),
+      },
       spec: job.spec,
     },
     child({ dependsOn: [server, setupConfig, setupSecret] }),
@@ -215,7 +214,7 @@ export function declareMinioBucket(
         child({ dependsOn: [setup] }),
       ),
   );
-  return { ready: [setup, ...secrets], credentials: pulumi.output(setupSecrets) };
+  return { ready: [setup, ...secrets], credentials: pulumi.output({ ...setupSecrets, ...secretKeys }) };
 }
 
 /** The Secret with the server's certificate, and what it is checked against. */

@@ -3,13 +3,15 @@ import type { BucketRole } from "./bucket-policies.js";
 /** Where the set-up job finds things. */
 export const SETUP_DIRECTORY = "/etc/object-storage-setup";
 export const SETUP_SECRETS = "/run/secrets/object-storage-setup";
+/** There, what `minioIdentities` makes. */
+export const IDENTITIES_FILE = "identities.zip";
 const WORK_DIRECTORY = "/work";
 
 /**
  * A shell script that brings a MinIO server to what is declared, however far an earlier run came: the bucket with
  * its versions and encryption, and a user with a policy for every role, and no other user. It needs `sh`, `cat`,
- * `mkdir`, `sleep` and `mc`. Keys reach `mc` through its configuration file and standard input: arguments and
- * environment of a process can be read from outside it. The lifecycle rules are the probe's, which reads them back.
+ * `mkdir`, `sleep` and `mc`. Keys reach `mc` by files: arguments and environment of a process can be read from outside
+ * it. The lifecycle rules are the probe's, which reads them back.
  */
 export function setupScript(
   endpoint: string,
@@ -21,7 +23,6 @@ export function setupScript(
     "#!/bin/sh",
     "set -eu",
     "umask 077",
-    `settings="\${SETUP_DIRECTORY:-${SETUP_DIRECTORY}}"`,
     `secrets="\${SETUP_SECRETS:-${SETUP_SECRETS}}"`,
     `mc_files="\${WORK_DIRECTORY:-${WORK_DIRECTORY}}/mc"`,
     `mkdir -p "$mc_files/certs/CAs"`,
@@ -44,12 +45,16 @@ export function setupScript(
     `client version enable ${target}`,
     `client encrypt set sse-s3 ${target}`,
     `client anonymous set none ${target}`,
-    ...roles.flatMap(({ name }) => [
-      "",
-      `client admin policy create store ${name} "$settings/${name}.json"`,
-      `client admin user add store ${name} < "$secrets/${name}"`,
-      `client admin policy attach store ${name} --user ${name}`,
-    ]),
+    "",
+    "# It ends with 0 also when the server has refused a user: it can't read that answer, and imports again in an older way",
+    "# that has none.",
+    `imported="$(client admin cluster iam import store "$secrets/${IDENTITIES_FILE}")"`,
+    `printf '%s\\n' "$imported"`,
+    `case "$imported" in`,
+    `  *Failed*) exit 1 ;;`,
+    `  *"Added users: "*) ;;`,
+    `  *) echo "the server didn't take every user, or it or mc is older than September 2024" >&2; exit 1 ;;`,
+    "esac",
     "",
     "# Whoever is declared no longer, such as a tenant that left, has no access any more.",
     "client admin user list store | while read -r _ name _; do",

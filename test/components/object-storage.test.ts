@@ -439,11 +439,6 @@ describe("MinIO in the cluster", () => {
       "client version enable store/artifacts",
       "client encrypt set sse-s3 store/artifacts",
       "client anonymous set none store/artifacts",
-      ...roles.flatMap(({ name }) => [
-        `client admin policy create store ${name} "$settings/${name}.json"`,
-        `client admin user add store ${name} < "$secrets/${name}"`,
-        `client admin policy attach store ${name} --user ${name}`,
-      ]),
       "client admin user list store | while read -r _ name _; do",
     ]);
   });

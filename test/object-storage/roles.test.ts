@@ -83,4 +83,9 @@ describe("on a real MinIO", () => {
     await expect(tried("worker-acme", before["worker-acme"]!)).rejects.toThrow(/signature/);
     await expect(tried("worker-acme-2", before["worker-acme-2"]!)).rejects.toThrow(/[Aa]ccess [Kk]ey/);
   });
+
+  it("the set-up fails when the server refuses a key", async () => {
+    const attempt = setUp(server, BUCKET, ["acme"], { uploader: "short" });
+    await expect(attempt).rejects.toThrow(/the set-up ended with 1:[^]*the server didn't take every user/);
+  });
 });

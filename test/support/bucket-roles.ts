@@ -6,34 +6,34 @@ import { delimiter, join } from "node:path";
 import { parseTenantId } from "@video-storage/contract/identity";
 
 import { bucketRoles } from "../../components/lib/bucket-policies.js";
-import { setupScript } from "../../components/lib/object-storage-setup.js";
+import { minioIdentities } from "../../components/lib/minio-identities.js";
+import { IDENTITIES_FILE, setupScript } from "../../components/lib/object-storage-setup.js";
 import { buildPrograms } from "../../local/build/programs.js";
 import type { S3Server } from "./s3-servers.js";
 
-/** Brings a MinIO server to what is declared, by the very script that the stack's set-up job runs. */
+/** Brings a MinIO server to what is declared, by the very script that the stack's set-up job runs; with keys of its own. */
 export async function setUp(
   server: S3Server,
   bucket: string,
   tenants: readonly string[],
+  given: Readonly<Record<string, string>> = {},
 ): Promise<{ output: string; secrets: Record<string, string> }> {
   const programs = await buildPrograms(["mc"]);
   const roles = bucketRoles({ bucket, tenants: tenants.map(parseTenantId), probeAppliesLifecycle: true });
-  const [settings, keys, work] = ["settings", "keys", "work"].map((name) => join(server.directory, name));
-  for (const directory of [settings!, keys!, work!]) await mkdir(directory, { recursive: true });
+  const [keys, work] = ["keys", "work"].map((name) => join(server.directory, name));
+  for (const directory of [keys!, work!]) await mkdir(directory, { recursive: true });
   const { accessKeyId, secretAccessKey } = server.administrator;
   await writeFile(join(keys!, "root-user"), accessKeyId);
   await writeFile(join(keys!, "root-password"), secretAccessKey);
   await copyFile(server.caFile, join(keys!, "ca.crt"));
-  const secrets: Record<string, string> = {};
-  for (const { name, policy } of roles) {
-    secrets[name] = randomBytes(20).toString("hex");
-    await writeFile(join(keys!, name), secrets[name]!);
-    await writeFile(join(settings!, `${name}.json`), JSON.stringify(policy));
-  }
+  const secrets = Object.fromEntries(
+    roles.map(({ name }) => [name, given[name] ?? randomBytes(20).toString("hex")]),
+  );
+  await writeFile(join(keys!, IDENTITIES_FILE), Buffer.from(minioIdentities(roles, secrets), "base64"));
   const child = spawn("sh", ["-c", setupScript(server.endpoint, bucket, roles)], {
     env: {
       PATH: [programs["mc"]!, process.env["PATH"]].join(delimiter),
-      ...{ SETUP_DIRECTORY: settings, SETUP_SECRETS: keys, WORK_DIRECTORY: work },
+      ...{ SETUP_SECRETS: keys, WORK_DIRECTORY: work },
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
