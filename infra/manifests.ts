@@ -70,8 +70,9 @@ function inOrder(manifests: readonly Manifest[]): Manifest[] {
 }
 
 function objectOf(resource: RecordedResource): KubernetesObject {
-  const { metadata, stringData, ...rest } = unwrapped(resource.inputs) as Record<string, unknown> & {
+  const { metadata, data, stringData, ...rest } = unwrapped(resource.inputs) as Record<string, unknown> & {
     metadata: KubernetesObject["metadata"];
+    data?: Record<string, string>;
     stringData?: Record<string, string>;
   };
   const { annotations = {}, ...metadataRest } = metadata;
@@ -82,7 +83,7 @@ function objectOf(resource: RecordedResource): KubernetesObject {
     metadata: { ...metadataRest, ...(kept.length > 0 && { annotations: Object.fromEntries(kept) }) },
     ...rest,
     // The API keeps `data` alone, and would call every further apply of `stringData` a change.
-    ...(stringData && { data: base64Values(stringData) }),
+    ...((data ?? stringData) && { data: { ...data, ...base64Values(stringData ?? {}) } }),
   };
 }
 

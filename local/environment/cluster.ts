@@ -15,9 +15,9 @@ import type { Launched, Sandbox } from "./sandbox.js";
 /** Name of the context in its kubeconfig files. */
 export const CONTEXT = "video-storage";
 
-/** Asks a server that listens inside the sandbox only; run by Node.js there, which takes twice the time to load its fetch. */
-const GET = `require("node:http").get(process.argv[1], { timeout: 2000 }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1))
-  .once("timeout", () => process.exit(1)).once("error", () => process.exit(1));`;
+/** Asks a server that listens inside the sandbox only, by host, port and path: in a tenth of the time that Node.js takes. */
+const GET = `exec 3<>"/dev/tcp/$1/$2" && printf 'GET %s HTTP/1.0\\r\\nHost: %s\\r\\n\\r\\n' "$3" "$1" >&3 &&
+  read -r -t 2 _ status _ <&3 && [ "$status" = 200 ]`;
 
 /** What the parts of the environment are made from. */
 export interface Parts {
@@ -202,7 +202,8 @@ function serverUrl({ nodeAddress }: Network): string {
 
 /** Whether a server that listens inside a sandbox only answers. */
 export function answersInside(sandbox: Sandbox, url: string): () => Promise<boolean> {
-  return async () => (await sandbox.run(process.execPath, ["-e", GET, url])).code === 0;
+  const { hostname, port, pathname } = new URL(url);
+  return async () => (await sandbox.run("bash", ["-c", GET, "bash", hostname, port, pathname])).code === 0;
 }
 
 /**

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { strFromU8, unzipSync } from "fflate";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 
@@ -334,8 +335,8 @@ describe("secrets", () => {
       (v) => !publicNames.test(v),
     );
     const rest = JSON.stringify(rendered.manifests.filter(({ object: { kind } }) => kind !== "Secret"));
-    // Passwords of twelve users and a root, two addresses with keys, and what TLS needs.
-    expect(values).toHaveLength(18);
+    // Passwords of twelve users and a root, two addresses with keys, the archive of MinIO's users, and what TLS needs.
+    expect(values).toHaveLength(19);
     expect(
       values.filter((value) => rest.includes(value) || JSON.stringify(rendered.outputs).includes(value)),
     ).toEqual([]);
@@ -384,6 +385,28 @@ describe("secrets", () => {
     const [name, key] = server["kms-key"]!.split(":");
     expect(name).toBe("video-storage");
     expect(Buffer.from(key!, "base64")).toHaveLength(32);
+  });
+
+  it("are with MinIO's set-up as one archive: each user's key, which its own Secret has, and its policy", () => {
+    const { data } = object("Secret/video-storage/object-storage-setup") as unknown as {
+      data: Record<string, string>;
+    };
+    expect(Object.keys(data).sort()).toEqual(["ca.crt", "identities.zip", "root-password", "root-user"]);
+    const files = unzipSync(Buffer.from(data["identities.zip"]!, "base64"));
+    const read = (name: string) =>
+      JSON.parse(strFromU8(files[`iam-assets/${name}.json`]!)) as Record<string, Record<string, unknown>>;
+    const users = read("users");
+    const names = ["worker-acme", "worker-globex", "uploader", "cleanup", "probe"];
+    expect(Object.keys(users)).toEqual(names);
+    const { secretAccessKey } = Object.fromEntries(
+      decoded(object("Secret/video-jobs/object-storage-worker-acme")),
+    ) as Record<string, string>;
+    expect(users["worker-acme"]).toEqual({ secretKey: secretAccessKey, status: "enabled" });
+    expect(read("user_mappings")).toEqual(
+      Object.fromEntries(names.map((name) => [name, { version: 1, policy: name }])),
+    );
+    expect(Object.keys(read("policies"))).toEqual(names);
+    expect(JSON.stringify(read("policies")["worker-acme"])).toContain("/tenants/acme/");
   });
 
   it("are kept in a file that only its owner reads", () => {
