@@ -42,7 +42,11 @@ export async function startForAll(
     await before();
   }
   const started = await local("start", name, ...args);
-  if (started.code !== 0) throw new Error(`npm start ended with ${started.code}:\n${started.output}`);
+  if (started.code !== 0) {
+    // Whoever fails to set up is not asked to tear down, and its programs would go on.
+    if (!KEPT) await local("destroy", name);
+    throw new Error(`npm start ended with ${started.code}:\n${started.output}`);
+  }
   const sources = {
     directory: join(cacheDirectory(), "images"),
     programs: await buildPrograms(),
