@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { bundle } from "../local/images/bundle.mjs";
+import { kubeConfigAlone } from "../local/images/kube-config-alone.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -14,7 +15,8 @@ const here = dirname(fileURLToPath(import.meta.url));
  */
 export async function bundleCleanupJob(directory, plugins = []) {
   await bundle({
-    ...{ entry: join(here, "src", "main.ts"), directory, name: "cleanup-job", locks: true, plugins },
+    ...{ entry: join(here, "src", "main.ts"), directory, name: "cleanup-job", locks: true },
+    plugins: [...plugins, kubeConfigAlone],
     threads: { "deletion-thread": join(here, "src", "deletion", "thread-main.ts") },
   });
 }

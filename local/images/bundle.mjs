@@ -79,7 +79,8 @@ export async function bundle({
     logLevel: "warning",
     metafile: true,
   });
-  const inputs = Object.keys(metafile.inputs).filter((input) => !input.startsWith(`${BUILTIN}:`));
+  // What a plugin has made is of a namespace, and no file.
+  const inputs = Object.keys(metafile.inputs).filter((input) => !/^[a-z-]+:/.test(input));
   const files = [...inputs, ...beside];
   await writeFile(join(directory, LICENCES_FILE), await licenceTexts(files));
   // For who lists what is in the bundle: see local/supply-chain.

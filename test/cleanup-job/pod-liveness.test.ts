@@ -1,6 +1,7 @@
 import { KubeConfig } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { podsOfCluster } from "../../cleanup-job/src/pod-liveness.js";
+import { startTlsApiServer } from "../support/tls-api-server.js";
 import { startPodServer } from "./pod-server.js";
 import type { PodAnswer, PodServer } from "./pod-server.js";
 
@@ -21,6 +22,8 @@ const CASES: [string, PodAnswer | undefined, string][] = [
   ["succeeded", { phase: "Succeeded" }, "dead"],
   ["failed", { phase: "Failed" }, "dead"],
   ["absent", undefined, "dead"],
+  ["elsewhere", { page: "404 page not found" }, "unknown"],
+  ["another-server", { page: '{"error":"no such route"}' }, "unknown"],
   ["forbidden", { status: 403 }, "unknown"],
   ["ill", { status: 500 }, "unknown"],
   ["garbage", "garbage", "unknown"],
@@ -43,6 +46,23 @@ describe("podsOfCluster", () => {
     await Promise.all([pods.liveness("workers", "running"), pods.liveness("workers", "running")]);
     expect(await pods.liveness("elsewhere", "absent")).toBe("unknown");
     expect(server.asked).toEqual(["/api/v1/namespaces/workers/pods/running"]);
+  });
+
+  it("keeps its connection over TLS, and comes with its certificate", async () => {
+    const phases = ["Running", "Failed", "Pending", "Succeeded", "Running"];
+    const cluster = await startTlsApiServer(({ url }, response) =>
+      response.end(JSON.stringify({ status: { phase: phases[Number(url!.split("/").at(-1))] } })),
+    );
+    try {
+      const pods = podsOfCluster("workers", cluster.kubeConfig);
+      const found: string[] = [];
+      for (const name of phases.keys()) found.push(await pods.liveness("workers", String(name)));
+      expect(found).toEqual(["alive", "dead", "alive", "dead", "alive"]);
+      expect(cluster.clients).toEqual(Array(5).fill("somebody"));
+      expect(cluster.connections).toBe(1);
+    } finally {
+      await cluster.stop();
+    }
   });
 
   it("is unknown when nobody listens", async () => {

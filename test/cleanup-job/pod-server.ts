@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export type PodAnswer = { phase: string } | { status: number } | "garbage" | "hangs";
+export type PodAnswer = { phase: string } | { status: number } | { page: string } | "garbage" | "hangs";
 
 /** The one address of the Kubernetes API that the cleanup job asks. Unknown pods are 404. */
 export interface PodServer {
@@ -23,6 +23,11 @@ export async function startPodServer(): Promise<PodServer> {
     if (answer === "hangs") return;
     response.setHeader("content-type", "application/json");
     if (answer === "garbage") return void response.end("{");
+    // Of a server or a path that is none of Kubernetes.
+    if ("page" in answer) {
+      response.statusCode = 404;
+      return void response.end(answer.page);
+    }
     if ("status" in answer) {
       response.statusCode = answer.status;
       return void response.end(JSON.stringify({ kind: "Status", code: answer.status }));

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -8,6 +8,8 @@ import { must } from "../../local/command.js";
 import { bundle } from "../../local/images/bundle.mjs";
 import { INPUTS_FILE, fingerprintOfSources, imageBundle, keptBundle } from "../../local/images/bundles.js";
 import { bundleLayer } from "../../local/images/images.js";
+import { kubeConfigAlone } from "../../local/images/kube-config-alone.mjs";
+import { PROJECT } from "../../local/paths.js";
 
 let directory: string;
 beforeEach(async () => {
@@ -110,6 +112,30 @@ describe("a bundle", () => {
       same: true,
       loaded: [],
     });
+  });
+
+  it("has of Kubernetes' client what reads a kubeconfig, where that is all that is used", async () => {
+    await symlink(join(PROJECT, "node_modules"), join(directory, "node_modules"));
+    await write(
+      "program.mjs",
+      `import { KubeConfig } from "@kubernetes/client-node";
+       const config = new KubeConfig();
+       const cluster = { name: "c", server: "https://127.0.0.1:1", caData: "Y2E=" };
+       config.loadFromClusterAndUser(cluster, { name: "u", token: "t" });
+       const options = { headers: {} };
+       await config.applyToHTTPSOptions(options);
+       console.log(options.headers.Authorization, String(options.ca));
+       const request = { setHeaderParam() {} };
+       await config.applySecurityAuthentication(request).catch(({ message }) => console.log(message));`,
+    );
+    const made = join(directory, "made");
+    const entry = join(directory, "program.mjs");
+    await bundle({ entry, directory: made, name: "program", plugins: [kubeConfigAlone] });
+    expect(await must(process.execPath, [join(made, "program.mjs")])).toBe(
+      "Bearer t ca\nundici is left out of this program: ask with node:https\n",
+    );
+    const text = await readFile(join(made, "program.mjs"), "utf8");
+    expect([text.length < 700_000, text.includes("readNamespacedPod")]).toEqual([true, false]);
   });
 
   it("tells of which files it was made, and goes into an image without that", async () => {
