@@ -2,6 +2,7 @@ import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
 import { addShowOptions } from "@video-storage/monitor/status/command";
 import { Command, CommanderError, Option } from "commander";
 import type { CommandOptions } from "commander";
+import { endWithReaders } from "@video-storage/contract/closed-output";
 
 import { CommandError } from "./command.js";
 import { Failure } from "./failure.js";
@@ -15,6 +16,7 @@ What is interrupted or fails can be started again: nothing is left that a next s
 const end = () => import("./end.js");
 const inspection = () => import("./inspect.js");
 
+endWithReaders();
 const program = new Command("local")
   .description(
     "The storage layer's environment on this machine: a real cluster, database, S3 server and Prometheus.",

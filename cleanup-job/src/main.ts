@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { Command, CommanderError, Option } from "commander";
+import { endWithReaders } from "@video-storage/contract/closed-output";
 import {
   CatalogueRefusedError,
   CatalogueUnavailableError,
@@ -62,6 +63,7 @@ interface VolumeOptions extends BucketOptions {
 /** The others go through whole tables. */
 const STARTS_SMALL: ReadonlySet<string> = new Set(["sweep", "explain"]);
 
+endWithReaders();
 const program = new Command("cleanup-job")
   .description(
     "Deletes what has outlived its time on a volume of video jobs, moves what is due to object storage, and records both.",

@@ -1,11 +1,13 @@
 import "./small-heap.js";
 import { Command, CommanderError } from "commander";
+import { endWithReaders } from "@video-storage/contract/closed-output";
 import { UsageError } from "./documents.js";
 import { addExporterCommand } from "./exporter/command.js";
 import { addStatusCommand } from "./status/command.js";
 
 const EXIT_CODES = { ok: 0, failed: 1, usage: 2 } as const;
 
+endWithReaders();
 const program = new Command("monitor")
   .description("What the video storage does, for Prometheus and for people. It reads only.")
   .exitOverride()

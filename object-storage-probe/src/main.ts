@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { endWithReaders } from "@video-storage/contract/closed-output";
 import { OBJECT_STORAGE_CREDENTIALS_DIRECTORY } from "@video-storage/contract/stack-contract";
 import { ObjectStorageError } from "@video-storage/worker/errors";
 import { objectStorageCredentialsFrom } from "@video-storage/worker/object-storage";
@@ -18,6 +19,7 @@ interface RunOptions {
   readonly verify: boolean;
 }
 
+endWithReaders();
 const program = new Command("object-storage-probe")
   .description(
     "Finds out what a bucket's endpoint really keeps, by trying it: some accept a rule and drop it without a word.",
