@@ -172,8 +172,15 @@ export function declareMinioBucket(
   const authorities = tls.authorities === null ? {} : { [OBJECT_STORAGE_CA_KEY]: tls.authorities };
   const setupFiles = { "setup.sh": setupScript(minioEndpoint(systemNamespace), args.bucket, args.roles) };
   const setupSecrets = { "root-user": ROOT_USER, "root-password": rootPassword.result, ...authorities };
-  const identities = pulumi.secret(
-    pulumi.output(secretKeys).apply((keys) => ({ [IDENTITIES_FILE]: minioIdentities(args.roles, keys) })),
+  // All of it as data, which the archive has to be: providers have lost one of the two beside each other
+  // (pulumi/pulumi-kubernetes#2514).
+  const setupData = pulumi.secret(
+    pulumi.all([setupSecrets, secretKeys] as const).apply(([texts, keys]) => ({
+      ...Object.fromEntries(
+        Object.entries<string>(texts).map(([key, text]) => [key, Buffer.from(text).toString("base64")]),
+      ),
+      [IDENTITIES_FILE]: minioIdentities(args.roles, keys),
+    })),
   );
   const setupMetadata = metadata(SETUP, systemNamespace, "object-storage-setup");
   const setupConfig = new k8s.core.v1.ConfigMap(
@@ -183,7 +190,7 @@ export function declareMinioBucket(
   );
   const setupSecret = new k8s.core.v1.Secret(
     `${name}-setup`,
-    { metadata: setupMetadata, stringData: setupSecrets, data: identities },
+    { metadata: setupMetadata, data: setupData },
     child(),
   );
   const job = buildSetupJob(workload, { configMap: SETUP, secret: SETUP });
@@ -192,7 +199,7 @@ export function declareMinioBucket(
     {
       metadata: {
         ...job.metadata,
-        name: contentNamed(SETUP, [job.spec, setupFiles, setupSecrets, identities]),
+        name: contentNamed(SETUP, [job.spec, setupFiles, setupData]),
       },
       spec: job.spec,
     },

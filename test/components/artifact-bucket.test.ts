@@ -322,7 +322,9 @@ describe("with MinIO", () => {
         "ca.crt": authority,
       });
     }
-    expect(secret("x-setup")["ca.crt"]).toBe(authority);
+    const setup = found.inputs("Secret", "x-setup")["data"] as Record<string, string>;
+    expect(Object.keys(setup).sort()).toEqual(["ca.crt", "identities.zip", "root-password", "root-user"]);
+    expect(Buffer.from(setup["ca.crt"]!, "base64").toString()).toBe(authority);
   });
 
   it("takes a certificate that somebody else keeps, and then generates none", async () => {
