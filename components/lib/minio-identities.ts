@@ -8,7 +8,7 @@ const MODIFIED = new Date(1980, 0, 2);
 /**
  * The archive, in base 64, that `mc admin cluster iam import` takes: a user for each role, with its key and its policy
  * and no other. All at once, because each `mc` call about users derives a key from 64 MiB of memory, and so does the
- * server: half a second of a processor and three calls for each tenant.
+ * server: the three calls for each tenant take a second of a processor.
  */
 export function minioIdentities(
   roles: readonly Pick<BucketRole, "name" | "policy">[],
