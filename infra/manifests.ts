@@ -1,4 +1,5 @@
 import { ENGINE_ANNOTATION_PREFIX } from "../components/lib/annotations.js";
+import { base64Values } from "../components/lib/secret-data.js";
 import { isSecret, unwrapped } from "./secret-values.js";
 import type { RecordedResource } from "./recording-monitor.js";
 
@@ -85,12 +86,6 @@ function objectOf(resource: RecordedResource): KubernetesObject {
     // The API keeps `data` alone, and would call every further apply of `stringData` a change.
     ...((data ?? stringData) && { data: { ...data, ...base64Values(stringData ?? {}) } }),
   };
-}
-
-function base64Values(values: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
-  );
 }
 
 /** The object with every value of a Secret replaced, for manifests that are shown or committed. */

@@ -3,13 +3,13 @@ import { join } from "node:path";
 
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 
-import { apiClient } from "./api-client.js";
 import { ALERTS_CONFIG_MAP, ALERTS_FILE } from "../components/lib/alerts/config-map.js";
 import { apply } from "../infra/apply.js";
 import type { Progress } from "../infra/apply.js";
 import { findPulumi, up } from "../infra/engine.js";
 import { render } from "../infra/render.js";
 import type { StackOutputs } from "../infra/render.js";
+import { apiClient } from "./api-client.js";
 import type { Environment } from "./environment/environment.js";
 import { Failure } from "./failure.js";
 import { step } from "./progress.js";

@@ -1,8 +1,8 @@
 import { CatalogueUnavailableError } from "@video-storage/catalogue/connection";
+import { endWithReaders } from "@video-storage/contract/closed-output";
 import { addShowOptions } from "@video-storage/monitor/status/command";
 import { Command, CommanderError, Option } from "commander";
 import type { CommandOptions } from "commander";
-import { endWithReaders } from "@video-storage/contract/closed-output";
 
 import { CommandError } from "./command.js";
 import { Failure } from "./failure.js";

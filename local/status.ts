@@ -8,9 +8,9 @@ import { UsageError } from "@video-storage/monitor/documents";
 import { runStatus } from "@video-storage/monitor/status/run";
 import type { ShowOptions } from "@video-storage/monitor/status/run";
 
-import { apiClient } from "./api-client.js";
 import { catalogueSecretName } from "../components/lib/catalogue-logins.js";
 import { CLEANUP_CONFIG_MAP, CONTRACT_CONFIG_MAP } from "../components/lib/mounts.js";
+import { apiClient } from "./api-client.js";
 import { recordedChoice } from "./cluster-choice.js";
 import { openAccess } from "./environment/hosted/access.js";
 import { SERVICES_NAMESPACE } from "./environment/hosted/names.js";

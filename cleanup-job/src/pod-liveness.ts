@@ -1,7 +1,6 @@
-import http from "node:http";
-import https from "node:https";
-import { text } from "node:stream/consumers";
 import { KubeConfig } from "@kubernetes/client-node";
+import { KubernetesConnection } from "@video-storage/contract/kubernetes-connection";
+import type { KubernetesAnswer } from "@video-storage/contract/kubernetes-connection";
 import type { PodLiveness } from "@video-storage/contract/plan";
 import { UsageError } from "./configuration.js";
 
@@ -30,8 +29,8 @@ export function podsOfCluster(
   const cluster = kubeConfig.getCurrentCluster();
   if (!cluster)
     throw new UsageError("no Kubernetes cluster is configured: run in a pod, or set checkPods to false");
-  const { server, proxyUrl } = cluster;
-  const ask = askerOf(server, kubeConfig, { timeoutMilliseconds, ownAgent: proxyUrl === undefined });
+  const connection = new KubernetesConnection(cluster, kubeConfig);
+  const ask: Ask = (path) => connection.ask(path, { withinMilliseconds: timeoutMilliseconds });
   const answers = new Map<string, Promise<PodLiveness>>();
   return {
     liveness(ofNamespace, pod) {
@@ -45,45 +44,7 @@ export function podsOfCluster(
   };
 }
 
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
-type Ask = (path: string) => Promise<Answer>;
-
-/** As many as the API server is to be asked at a time by one sweep. */
-const CONNECTIONS = 8;
-
-/**
- * Asks the API of a cluster by the connection and credentials of a kubeconfig. Not by the client's own classes, which
- * are five megabytes to load and make a connection for each request (kubernetes-client/javascript#2813).
- */
-function askerOf(
-  server: string,
-  credentials: KubeConfig,
-  { timeoutMilliseconds, ownAgent }: { timeoutMilliseconds: number; ownAgent: boolean },
-): Ask {
-  const base = new URL(server);
-  const { Agent, request } = base.protocol === "http:" ? http : https;
-  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
-  return async (path) => {
-    const options: https.RequestOptions = { headers: {} };
-    await credentials.applyToHTTPSOptions(options);
-    // The one that it has set knows of a proxy, and is another for each request.
-    if (ownAgent) options.agent = agent;
-    options.headers = { ...options.headers, accept: "application/json" };
-    options.signal = AbortSignal.timeout(timeoutMilliseconds);
-    const url = new URL(`${base.pathname.replace(/\/$/, "")}${path}`, base);
-    return new Promise((resolve, reject) => {
-      request(url, options, (response) => {
-        text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
-      })
-        .once("error", reject)
-        .end();
-    });
-  };
-}
+type Ask = (path: string) => Promise<KubernetesAnswer>;
 
 async function livenessOf(
   ask: Ask,

@@ -19,6 +19,7 @@ import {
 } from "./minio-workloads.js";
 import type { MinioWorkloadArgs } from "./minio-workloads.js";
 import { IDENTITIES_FILE, setupScript } from "./object-storage-setup.js";
+import { base64Values } from "./secret-data.js";
 import { serverCertificate } from "./server-certificate.js";
 import { buildStorageQuota } from "./storage-quota.js";
 
@@ -176,9 +177,7 @@ export function declareMinioBucket(
   // (pulumi/pulumi-kubernetes#2514).
   const setupData = pulumi.secret(
     pulumi.all([setupSecrets, secretKeys] as const).apply(([texts, keys]) => ({
-      ...Object.fromEntries(
-        Object.entries<string>(texts).map(([key, text]) => [key, Buffer.from(text).toString("base64")]),
-      ),
+      ...base64Values(texts),
       [IDENTITIES_FILE]: minioIdentities(args.roles, keys),
     })),
   );

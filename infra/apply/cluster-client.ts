@@ -1,9 +1,8 @@
-import http from "node:http";
-import https from "node:https";
-import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { KubeConfig } from "@kubernetes/client-node";
+import { KubernetesConnection, NoAnswerError } from "@video-storage/contract/kubernetes-connection";
+import type { KubernetesAnswer } from "@video-storage/contract/kubernetes-connection";
 
 import type { KubernetesObject } from "../manifests.js";
 
@@ -44,28 +43,24 @@ const ATTEMPTS = 6;
 const REQUEST_TIMEOUT = 30_000;
 const TRANSIENT_STATUS = new Set([429, 500, 502, 503, 504]);
 
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
 /**
  * The few calls that applying needs, over the connection and credentials of a kubeconfig. Objects go as
  * they are: client-node's own calls rename fields to those of its models first, and would drop the `from`
  * of a NetworkPolicy, which it calls `_from`.
  */
 export class ClusterClient {
-  private readonly agent: http.Agent;
+  private readonly connection: KubernetesConnection;
   private readonly resources = new Map<
     string,
     Promise<Map<string, { plural: string; namespaced: boolean }>>
   >();
-  private readonly kubeConfig: KubeConfig;
 
   constructor(kubeConfig: KubeConfig) {
-    this.kubeConfig = kubeConfig;
-    const options = { keepAlive: true, maxSockets: 8 };
-    this.agent = this.server().protocol === "http:" ? new http.Agent(options) : new https.Agent(options);
+    const cluster = kubeConfig.getCurrentCluster();
+    if (!cluster)
+      throw new ClusterError("the kubeconfig names no current cluster; choose one with a context");
+    // Straight to the server, also where the kubeconfig names a proxy.
+    this.connection = new KubernetesConnection({ server: cluster.server }, kubeConfig);
   }
 
   /** Creates the object or changes what of it is ours, taking over fields that others have set. */
@@ -105,7 +100,7 @@ export class ClusterClient {
   }
 
   close(): void {
-    this.agent.destroy();
+    this.connection.close();
   }
 
   private async json<T = LiveObject>(
@@ -130,48 +125,23 @@ export class ClusterClient {
     throw new ClusterError(`${method} ${path.split("?")[0]}: ${reasonOf(answer)}`, answer.status);
   }
 
-  private async request(method: string, path: string, body?: unknown, type?: string): Promise<Answer> {
-    const server = this.server();
-    const options: https.RequestOptions = {
-      method,
-      agent: this.agent,
-      timeout: REQUEST_TIMEOUT,
-      headers: {},
-    };
-    await this.kubeConfig.applyToHTTPSOptions(options);
-    options.agent = this.agent;
+  private async request(
+    method: string,
+    path: string,
+    body?: unknown,
+    type?: string,
+  ): Promise<KubernetesAnswer> {
     const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-    options.headers = {
-      ...options.headers,
-      accept: "application/json",
-      // Node states no length for the body of a DELETE by itself.
-      ...(content && { "content-length": content.length, "content-type": type }),
-    };
-    const url = new URL(`${server.pathname.replace(/\/$/, "")}${path}`, server);
-    return new Promise((resolve, reject) => {
-      const unreachable = (error: Error) =>
-        reject(
-          new ClusterError(
-            `${method} ${path.split("?")[0]}: no answer from ${server.host}: ${error.message}`,
-          ),
-        );
-      const request = (url.protocol === "http:" ? http : https).request(url, options, (response) => {
-        text(response).then(
-          (answer) => resolve({ status: response.statusCode ?? 0, body: answer }),
-          unreachable,
-        );
-      });
-      request.on("timeout", () => request.destroy(new Error(`nothing for ${REQUEST_TIMEOUT / 1000} s`)));
-      request.on("error", unreachable);
-      request.end(content);
-    });
-  }
-
-  private server(): URL {
-    const cluster = this.kubeConfig.getCurrentCluster();
-    if (!cluster)
-      throw new ClusterError("the kubeconfig names no current cluster; choose one with a context");
-    return new URL(cluster.server);
+    // Node states no length for the body of a DELETE by itself.
+    const headers = content && { "content-length": content.length, "content-type": type };
+    try {
+      return await this.connection.ask(path, { method, timeout: REQUEST_TIMEOUT, headers }, content);
+    } catch (error) {
+      if (!(error instanceof NoAnswerError)) throw error;
+      throw new ClusterError(
+        `${method} ${path.split("?")[0]}: no answer from ${this.connection.host}: ${error.message}`,
+      );
+    }
   }
 
   private async pathOf({ apiVersion, kind, metadata }: ObjectReference): Promise<string> {
@@ -203,7 +173,7 @@ function isTransient({ status, message }: ClusterError): boolean {
   );
 }
 
-function reasonOf(answer: Answer): string {
+function reasonOf(answer: KubernetesAnswer): string {
   try {
     return (JSON.parse(answer.body) as { message?: string }).message ?? `status ${answer.status}`;
   } catch {

@@ -12,7 +12,8 @@ import { parseCleanupConfig } from "@video-storage/contract/cleanup-config";
 import { parseStackContract } from "@video-storage/contract/stack-contract";
 
 import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
-import { holdsSecret } from "../../infra/manifests.js";
+import { holdsSecret, manifestsOf } from "../../infra/manifests.js";
+import type { Manifest } from "../../infra/manifests.js";
 import { render, RenderError } from "../../infra/render.js";
 import type { KubernetesObject, Rendered } from "../../infra/render.js";
 import { LOCAL_CONFIGURATION, LOCAL_SECRETS } from "../support/local-configuration.js";
@@ -407,6 +408,16 @@ describe("secrets", () => {
     );
     expect(Object.keys(read("policies"))).toEqual(names);
     expect(JSON.stringify(read("policies")["worker-acme"])).toContain("/tenants/acme/");
+  });
+
+  it("have what is given as data beside what is given as text, which goes before it", () => {
+    const [first] = rendered.resources.filter(({ type }) => type.endsWith(":Secret"));
+    const inputs = {
+      ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "both", namespace: "n" } },
+      ...{ data: { archive: "AAEC", key: "AAEC" }, stringData: { key: "text" } },
+    };
+    const [{ object: made }] = manifestsOf([{ ...first!, inputs, dependencies: [] }]) as [Manifest];
+    expect([made.data, made.stringData]).toEqual([{ archive: "AAEC", key: "dGV4dA==" }, undefined]);
   });
 
   it("are kept in a file that only its owner reads", () => {

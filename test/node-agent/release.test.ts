@@ -59,7 +59,7 @@ describe.skipIf(reason !== undefined)(`released volumes${reason ? ` (${reason})`
   const volume = () => api.volumes.get("v0")!;
   const phase = () => volume().status!.phase;
 
-  function declareVolume(onRelease: "wipe" | "keep" = "wipe", claim: typeof CLAIM | null = CLAIM): void {
+  function declareVolume(claim: typeof CLAIM | null = CLAIM): void {
     api.addVolume({
       ...buildLocalVolume({
         name: "v0",
@@ -69,19 +69,15 @@ describe.skipIf(reason !== undefined)(`released volumes${reason ? ` (${reason})`
         path: target(),
         bytes: 2n ** 25n,
         claim,
-        onRelease,
+        onRelease: "wipe",
       }),
       status: { phase: "Available" },
     });
   }
 
   /** A volume whose claim has been deleted, with what it left behind. */
-  async function releasedVolume(
-    config: NodeAgentConfig,
-    onRelease: "wipe" | "keep" = "wipe",
-    claim: typeof CLAIM | null = CLAIM,
-  ) {
-    declareVolume(onRelease, claim);
+  async function releasedVolume(config: NodeAgentConfig, claim: typeof CLAIM | null = CLAIM) {
+    declareVolume(claim);
     const first = await once(config);
     expect(first.code, JSON.stringify(first)).toBe(0);
     api.bind("v0", CLAIM);
@@ -112,7 +108,7 @@ describe.skipIf(reason !== undefined)(`released volumes${reason ? ` (${reason})`
 
   it("that are for any claim are offered to any", async () => {
     const config = await settingsOf("a file");
-    await releasedVolume(config, "wipe", null);
+    await releasedVolume(config, null);
     expect((await once(config)).code).toBe(0);
     expect(phase()).toBe("Available");
     expect(volume().spec).not.toHaveProperty("claimRef");

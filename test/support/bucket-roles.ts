@@ -11,7 +11,10 @@ import { IDENTITIES_FILE, setupScript } from "../../components/lib/object-storag
 import { buildPrograms } from "../../local/build/programs.js";
 import type { S3Server } from "./s3-servers.js";
 
-/** Brings a MinIO server to what is declared, by the very script that the stack's set-up job runs; with keys of its own. */
+/**
+ * Brings a MinIO server to what is declared, by the very script that the stack's set-up job runs. Roles get the keys that
+ * are given, the others new ones.
+ */
 export async function setUp(
   server: S3Server,
   bucket: string,
