@@ -114,6 +114,27 @@ describe("a bundle", () => {
     });
   });
 
+  it("has koffi's native library, without koffi's own way to it", async () => {
+    await symlink(join(PROJECT, "node_modules"), join(directory, "node_modules"));
+    await write(
+      "program.mjs",
+      `import koffi from "koffi";
+       import { createRequire } from "node:module";
+       const access = koffi.load(null).func("int access(const char *path, int mode)");
+       const called = [access("/", 0), access("/absent", 0), koffi.errno() === koffi.os.errno.ENOENT];
+       const loaded = Object.keys(createRequire(import.meta.url).cache).map((file) => file.replace(/^.*node_modules/, ""));
+       console.log(JSON.stringify({ called, loaded }));`,
+    );
+    const made = join(directory, "made");
+    await bundle({ entry: join(directory, "program.mjs"), directory: made, name: "program", locks: true });
+    const library = `/@koromix/koffi-linux-${process.arch}`;
+    expect(JSON.parse(await must(process.execPath, [join(made, "program.mjs")]))).toEqual({
+      called: [0, -1, true],
+      loaded: [`${library}/index.js`, `${library}/linux_${process.arch}/koffi.node`],
+    });
+    expect(await readdir(join(made, "node_modules/koffi"))).toEqual(["LICENSE.txt", "package.json"]);
+  });
+
   it("has of Kubernetes' client what reads a kubeconfig, where that is all that is used", async () => {
     await symlink(join(PROJECT, "node_modules"), join(directory, "node_modules"));
     await write(
