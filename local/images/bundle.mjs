@@ -37,8 +37,8 @@ const KOFFI = "koffi-native";
 
 /**
  * Takes koffi's native library without koffi's own way to it, which is 17 of 23 ms of a processor at each start of a
- * program and of each of its threads. What that adds are names that koffi itself calls outdated. Which library of glibc's
- * and musl's it is, the platform's package decides.
+ * program and of each of its threads, and adds to the library only names that koffi calls outdated. The platform's package
+ * decides which library it is, glibc's or musl's.
  * @type {import("esbuild").Plugin}
  */
 const koffiAlone = {
