@@ -35,6 +35,7 @@ import { requireAdmission } from "@video-storage/worker/admission";
 import { tryLockExclusive } from "@video-storage/worker/directory-lock";
 import { RUNS_TYPESCRIPT } from "../../infra/typescript.js";
 import { jobRecord } from "../support/documents.js";
+import { openFiles } from "../support/open-files.js";
 import { startPostgres } from "../support/postgres.js";
 import type { TestCatalogue, TestPostgres } from "../support/postgres.js";
 import { sha256 } from "../support/sha256.js";
@@ -337,20 +338,15 @@ describe("logs", () => {
   it("are all closed, even where one of them can't be written down", async () => {
     const job = await storage.createJob();
     for (const name of ["one.log", "two.log", "three.log"]) await job.appendLog(name, "x");
-    const openLogs = async (): Promise<string[]> => {
-      const numbers = await fs.readdir("/proc/self/fd");
-      const files = await Promise.all(
-        numbers.map((fd) => fs.readlink(`/proc/self/fd/${fd}`).catch(() => "")),
-      );
-      return files.filter((file) => path.dirname(file) === path.join(job.directory, "logs"));
-    };
-    expect(await openLogs()).toHaveLength(3);
+    const openLogs = (): string[] =>
+      openFiles().filter((file) => path.dirname(file) === path.join(job.directory, "logs"));
+    expect(openLogs()).toHaveLength(3);
     const some = await fs.open(job.directory);
     const sync = vi.spyOn(Object.getPrototypeOf(some) as FileHandle, "sync");
     await some.close();
     sync.mockRejectedValueOnce(new Error("input/output error")).mockRejectedValueOnce(new Error("another"));
     await expect(job.close()).rejects.toThrow("input/output error");
-    expect(await openLogs()).toEqual([]);
+    expect(openLogs()).toEqual([]);
     // Each log and then their directory.
     expect(sync).toHaveBeenCalledTimes(4);
   });

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openRoot } from "../../../cleanup-job/src/deletion/handles.js";
 import type { Directory } from "../../../cleanup-job/src/deletion/handles.js";
@@ -8,6 +8,7 @@ import { DeletionThreads } from "../../../cleanup-job/src/deletion/threads.js";
 import { TimedControl, TreeControl } from "../../../cleanup-job/src/deletion/tree-control.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 import { memoryDirectory } from "../../support/memory-directory.js";
+import { openFiles } from "../../support/open-files.js";
 import { ALL_ITS_OWN, NOTHING_ITS_OWN } from "./own-limits.js";
 
 const MIB = 1024 * 1024;
@@ -29,18 +30,6 @@ function addTree(name: string, directories: number, filesInEach: number): void {
     mkdirSync(`${root}/${name}/${directory}`, { recursive: true });
     for (let file = 0; file < filesInEach; file++) writeFileSync(`${root}/${name}/${directory}/${file}`, "");
   }
-}
-
-/** By name. Other descriptors are other tests', which have this process too. */
-function openBelowRoot(): string[] {
-  return readdirSync("/proc/self/fd").flatMap((fd) => {
-    try {
-      const target = readlinkSync(`/proc/self/fd/${fd}`);
-      return target.startsWith(root) ? [target] : [];
-    } catch {
-      return []; // the listing's own
-    }
-  });
 }
 
 describe("a small tree", () => {
@@ -131,7 +120,8 @@ describe("files that are expected to take long", () => {
     const counted = { complete: true, files: 79, bytes: 73 * 5 * MIB, directories: 5, remaining: [] };
     expect(deleted).toMatchObject(counted);
     expect([long.told, threads.size, readdirSync(root)]).toEqual([73, 0, []]);
-    expect(openBelowRoot()).toEqual([root]);
+    // Other files are other tests', which have this process too.
+    expect(openFiles().filter((file) => file.startsWith(root))).toEqual([root]);
   });
 
   it("are told of when they can't be removed, and the others go", async () => {

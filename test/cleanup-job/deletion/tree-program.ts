@@ -8,6 +8,7 @@ import { execFileSync } from "node:child_process";
 import { peakMemoryBytes } from "../../../bench/lib/memory.js";
 import { deleteTree } from "../../../cleanup-job/src/deletion/tree.js";
 import { openRoot } from "../../../cleanup-job/src/deletion/handles.js";
+import { openFiles } from "../../support/open-files.js";
 
 const [command, directory = "", argument = ""] = process.argv.slice(2);
 
@@ -68,16 +69,12 @@ function buildDeep(): object {
   return { built: true };
 }
 
-/** Open files and directories, without what a thread's event loop needs for itself, and its own times in /proc. */
+/** A deletion thread's own times, which it reads as long as it is there. */
+const OWN_TIMES = /^\/proc\/\d+\/task\/\d+\/schedstat$/;
+
+/** Open files and directories, without what a thread needs for itself: its event loop's, and its times. */
 function handles(): number {
-  const target = (fd: string): string => {
-    try {
-      return fs.readlinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      return ""; // closed in between
-    }
-  };
-  return fs.readdirSync("/proc/self/fd").filter((fd) => /^\/(?!proc\/)/.test(target(fd))).length;
+  return openFiles().filter((file) => file.startsWith("/") && !OWN_TIMES.test(file)).length;
 }
 
 async function remove(): Promise<object> {
